@@ -1,0 +1,257 @@
+"""Settings: one TOML file, environment over file over default; what is unknown is refused.
+
+``ASSISTANT_GENERATION__QUANTIZE=int8`` sets ``[generation] quantize``. ``ASSISTANT_CONFIG`` names the
+file. Relative paths in the file resolve against its folder, others against the working directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from assistant.errors import ConfigError
+
+PREFIX = "ASSISTANT_"
+# Variables that belong to the project but are no settings: the file's name, and the tests' data.
+OTHER_VARIABLES = ("ASSISTANT_CONFIG", "ASSISTANT_EVAL_DATA")
+
+LocalText = dict[Literal["en", "zh"], str]
+"""One text in several languages, keyed by language code."""
+
+
+def _expand(value: object) -> object:
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+UserPath = Annotated[Path, BeforeValidator(_expand)]
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / fallback) / "assistant"
+
+
+class Section(BaseModel):
+    """One table of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BrandSettings(Section):
+    """Who the assistant speaks for."""
+
+    name: LocalText = {"en": "our shop", "zh": "本店"}
+    greeting: LocalText = {}
+
+
+class KnowledgeSettings(Section):
+    """Where the FAQ lies."""
+
+    root: UserPath = Path("knowledge_base")
+
+
+class RetrievalSettings(Section):
+    """How passages are found. Thresholds are probabilities (`Hit.confidence`)."""
+
+    english_encoder: str = "all-minilm-l6-v2"
+    multilingual_encoder: str = "use-multilingual-v3"
+    limit: int = Field(default=5, ge=1, le=50)
+    floor: float = Field(default=0.35, ge=0, le=1)
+
+
+class GenerationSettings(Section):
+    """The chat model and how it writes."""
+
+    model: str = "smollm2-135m-instruct"
+    adapter: UserPath | None = None
+    quantize: Literal["none", "int8", "nf4"] = "nf4"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    languages: tuple[str, ...] | None = None
+    context_tokens: int = Field(default=2048, ge=256)
+    max_new_tokens: int = Field(default=160, ge=1, le=4096)
+    temperature: float = Field(default=0.3, ge=0, le=2)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    repetition_penalty: float = Field(default=1.1, ge=1, le=2)
+    queue_size: int = Field(default=32, ge=1, le=10_000)
+    max_batch: int = Field(default=8, ge=1, le=256)
+
+
+class DialogueSettings(Section):
+    """What the assistant does with a question. Thresholds are probabilities."""
+
+    verbatim: float = Field(default=0.8, ge=0, le=1)
+    history_tokens: int = Field(default=900, ge=64)
+    max_passages: int = Field(default=2, ge=1, le=10)
+    max_turns: int = Field(default=64, ge=1)
+    turn_timeout_s: float = Field(default=60, gt=0, le=600)
+
+
+class HandoffSettings(Section):
+    """How a customer reaches a person."""
+
+    email: str = ""
+    phone: LocalText = {}
+    hours: LocalText = {}
+
+
+class GatewaySettings(Section):
+    """The HTTP and websocket server and its limits."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    max_frame_bytes: int = Field(default=65_536, ge=1024, le=1_048_576)
+    max_text_chars: int = Field(default=8_000, ge=100, le=65_536)
+    messages_per_minute: int = Field(default=20, ge=1)
+    handshakes_per_minute: int = Field(default=120, ge=1)
+    sockets_per_visitor: int = Field(default=8, ge=1)
+    sockets_per_address: int = Field(default=256, ge=1)
+    heartbeat_s: float = Field(default=20, gt=0, le=300)
+    hello_timeout_s: float = Field(default=10, gt=0, le=60)
+    token_ttl_s: float = Field(default=30, gt=0, le=30)
+
+
+class LogSettings(Section):
+    """Where the conversation log lies and what the server prints."""
+
+    url: str = ""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """All settings of one assistant. `load` reads them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: UserPath = Field(default_factory=lambda: _xdg("XDG_DATA_HOME", ".local/share"))
+    cache_dir: UserPath = Field(default_factory=lambda: _xdg("XDG_CACHE_HOME", ".cache"))
+    tenant: str = "default"
+    default_language: Literal["en", "zh"] = "en"
+    brand: BrandSettings = BrandSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    generation: GenerationSettings = GenerationSettings()
+    dialogue: DialogueSettings = DialogueSettings()
+    handoff: HandoffSettings = HandoffSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file: the file's values arrive as init arguments."""
+        return env_settings, init_settings
+
+    @property
+    def log_url(self) -> str:
+        """The log's SQLAlchemy address; SQLite in ``data_dir`` unless the settings name another."""
+        return self.log.url or f"sqlite+aiosqlite:///{self.data_dir / 'conversations.sqlite3'}"
+
+    @property
+    def index_dir(self) -> Path:
+        """Where the index artefact lies."""
+        return self.data_dir / "index"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where models lie; safe to delete, they are fetched again."""
+        return self.cache_dir / "models"
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings from ``path``, or the file ``ASSISTANT_CONFIG`` names, or defaults alone.
+
+    Raises `ConfigError` naming the key, its value, the limit, and the nearest known key.
+    """
+    if path is None and (named := os.environ.get("ASSISTANT_CONFIG")):
+        path = Path(named)
+    values = _read_toml(path) if path else {}
+    _refuse_unknown_variables(os.environ)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error), fix=_where(path)) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"The settings file {path} does not exist.", fix="Give --config an existing file, or leave it out."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(
+            f"The settings file {path} cannot be read: {error}.", fix="Correct it and start again."
+        ) from error
+    _resolve_paths(values, path.resolve().parent)
+    return values
+
+
+def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
+    for section, key in (("", "data_dir"), ("", "cache_dir"), ("knowledge", "root"), ("generation", "adapter")):
+        table = values.get(section) if section else values
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = str(folder / os.path.expanduser(table[key]))
+
+
+def known_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """Every setting's dotted name, in the order of the classes above."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from known_keys(field.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    # pydantic-settings lets an unknown top-level variable pass even where extra values are forbidden.
+    known = {PREFIX + key.replace(".", "__").upper() for key in known_keys()} | set(OTHER_VARIABLES)
+    sections = {PREFIX + key.partition(".")[0].upper() for key in known_keys() if "." in key}
+    for name in environment:
+        variable = name.upper()
+        if not variable.startswith(PREFIX) or variable in known | sections:
+            continue
+        if any(variable.startswith(mapping + "__") for mapping in known):
+            continue  # one entry of a mapping, such as ASSISTANT_BRAND__NAME__EN
+        raise ConfigError(f"The environment variable {name} is not a setting.", fix=_nearest(variable, known))
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"The setting {key} is unknown. {_nearest(key, set(known_keys()))}")
+        else:
+            lines.append(f"The setting {key} = {problem['input']!r} is refused: {problem['msg']}.")
+    return " ".join(lines)
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f"Did you mean {close[0]}?" if close else "See deploy/assistant.toml for all of them."
+
+
+def _where(path: Path | None) -> str:
+    return f"Correct it in {path} or in the environment." if path else "Correct it in the environment."

@@ -1,0 +1,1 @@
+"""The conversation log: the one place that knows what happened."""

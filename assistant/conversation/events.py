@@ -1,0 +1,195 @@
+"""The records of the conversation log: what happened, in which order, and who may see it."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, NewType, get_args
+
+from pydantic import TypeAdapter
+
+from assistant.values import FinishReason
+
+ConversationId = NewType("ConversationId", str)
+MessageId = NewType("MessageId", str)
+VisitorId = NewType("VisitorId", str)
+TurnId = NewType("TurnId", str)
+
+Author = Literal["customer", "assistant", "agent", "system"]
+Visibility = Literal["public", "private"]
+Mode = Literal["bot", "waiting", "human", "closed"]
+Decision = Literal["verbatim", "composed", "clarified", "abstained", "handoff", "smalltalk", "action"]
+Rating = Literal["up", "down"]
+
+PRIVATE = {"private": True}  # field metadata: never leaves the company's side
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Which words of an answer rest on which words of the knowledge base.
+
+    Offsets are code points: ``source_*`` in the source file, ``text_*`` in the answer.
+    """
+
+    entry_id: str
+    title: str
+    source: str
+    lang: str
+    quote: str
+    source_start: int
+    source_end: int
+    text_start: int
+    text_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPassage:
+    """A passage as the model was shown it, kept so that the prompt can be built again."""
+
+    entry_id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The conversation began."""
+
+    tenant: str
+    visitor_id: str
+    locale: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something said, by anyone."""
+
+    message_id: str
+    text: str
+    html: str
+    language: str
+    client_msg_id: str | None = None
+    reply_to: str | None = None
+    decision: Decision | None = None
+    citations: tuple[Citation, ...] = ()
+    quick_replies: tuple[str, ...] = ()
+    finish_reason: FinishReason | None = None
+    reason: str | None = field(default=None, metadata=PRIVATE)
+    confidence: float | None = field(default=None, metadata=PRIVATE)
+    model: str | None = field(default=None, metadata=PRIVATE)
+    adapter: str | None = field(default=None, metadata=PRIVATE)
+    prompt_id: str | None = field(default=None, metadata=PRIVATE)
+    passages: tuple[PromptPassage, ...] = field(default=(), metadata=PRIVATE)
+    timings_ms: dict[str, float] | None = field(default=None, metadata=PRIVATE)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Who answers from now on."""
+
+    mode: Mode
+    reason: str = ""
+    assignee: str | None = None
+    queue_position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a customer thought of one message."""
+
+    message_id: str
+    rating: Rating
+    comment: str = ""
+
+
+Payload = Opened | Message | State | Feedback
+
+KINDS: dict[str, tuple[type[Payload], Visibility]] = {
+    "opened": (Opened, "private"),
+    "message": (Message, "public"),
+    "state": (State, "public"),
+    "feedback": (Feedback, "private"),
+}
+ADAPTERS: dict[str, TypeAdapter[Payload]] = {kind: TypeAdapter(payload) for kind, (payload, _) in KINDS.items()}
+KIND_OF: dict[type[Payload], str] = {payload: kind for kind, (payload, _) in KINDS.items()}
+assert set(KIND_OF) == set(get_args(Payload))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One numbered fact of a conversation.
+
+    ``position`` counts all its events, ``seq`` the public ones only (None on private events); both rise
+    by exactly one. ``ts`` is ISO 8601 in UTC.
+    """
+
+    conversation_id: ConversationId
+    position: int
+    seq: int | None
+    ts: str
+    author: Author
+    payload: Payload
+
+    @property
+    def kind(self) -> str:
+        """The event's kind, which is also its frame's type on the wire."""
+        return KIND_OF[type(self.payload)]
+
+    @property
+    def visibility(self) -> Visibility:
+        """Whether visitors may see it."""
+        return visibility_of(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event before the log has given it its place."""
+
+    author: Author
+    payload: Payload
+
+
+def visibility_of(payload: Payload) -> Visibility:
+    """Whether visitors may see this payload."""
+    return KINDS[KIND_OF[type(payload)]][1]
+
+
+def to_record(payload: Payload) -> dict[str, Any]:
+    """A payload as plain JSON values, private fields included."""
+    return dataclasses.asdict(payload)
+
+
+def from_record(kind: str, record: Mapping[str, Any]) -> Payload:
+    """The payload that `to_record` gave; unknown fields of a newer version are dropped."""
+    known = {f.name for f in dataclasses.fields(KINDS[kind][0])}
+    return ADAPTERS[kind].validate_python({key: value for key, value in record.items() if key in known})
+
+
+def public_record(payload: Payload) -> dict[str, Any]:
+    """A payload as a visitor may see it: without private fields and without what is empty."""
+    private = {f.name for f in dataclasses.fields(payload) if f.metadata.get("private")}
+    return {
+        key: value
+        for key, value in dataclasses.asdict(payload).items()
+        if key not in private and value is not None and value != ()
+    }
+
+
+def now() -> str:
+    """The present moment as the log writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_id(prefix: str) -> str:
+    """An id that sorts by time and cannot be guessed: prefix, milliseconds, 96 random bits."""
+    return f"{prefix}_{int(time.time() * 1000):011x}{secrets.token_hex(12)}"
+
+
+def new_conversation_id() -> ConversationId:
+    """A fresh conversation's id."""
+    return ConversationId(new_id("c"))

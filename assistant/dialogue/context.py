@@ -1,0 +1,100 @@
+"""What a turn knows of the turns before it: which fit the prompt, and what a follow-up refers to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from assistant.conversation.events import Event, Message
+from assistant.dialogue.prompt import Exchange
+from assistant.dialogue.smalltalk import is_small_talk
+
+# "and for shoes?", "what about abroad?", "does it cost extra?": they say nothing without what came before.
+ENGLISH_OPENING = re.compile(
+    r"^(?:(?:ok(?:ay)?|yes|no|thanks|hm+)[,.! ]+)?(?:and|but|or|so|what about|how about|what if|also|then)\b[,: ]*",
+    re.I,
+)
+ENGLISH_REFERENCE = re.compile(r"\b(?:it|its|that|this|those|these|they|them|there|one|ones)\b", re.I)
+CHINESE_OPENING = re.compile(r"^(?:那么?|还有|另外|然后|而且|但是?|如果是?|要是)[，, ]*")
+CHINESE_REFERENCE = re.compile(r"(?:它|这个|那个|这种|那种|这些|那些|这样|那样)")
+CHINESE_ENDING = re.compile(r"呢[？?！!。.]*$")
+HAN = re.compile(r"[一-鿿]")
+SHORT_WORDS = 9
+SHORT_CHARACTERS = 14
+SELF_CONTAINED_CHARACTERS = 9
+
+
+def standalone(question: str, earlier: Sequence[str]) -> str:
+    """The question with what it refers to, for search and prompt alike.
+
+    ``earlier`` are the customer's messages before it, oldest first. A follow-up is joined to the last
+    question that stands by itself; anything else is returned as it is.
+    """
+    if not is_follow_up(question):
+        return question
+    for previous in reversed(earlier):
+        if not is_follow_up(previous) and not is_small_talk(previous):
+            return f"{previous.strip()} {_without_opening(question)}"
+    return question
+
+
+def is_follow_up(text: str) -> bool:
+    """Whether the text leans on what was said before."""
+    text = text.strip()
+    if HAN.search(text):
+        return len(text) <= SHORT_CHARACTERS and _leans_in_chinese(text)
+    if len(text.split()) > SHORT_WORDS:
+        return False
+    return bool(ENGLISH_OPENING.match(text) or ENGLISH_REFERENCE.search(text)) or _is_fragment(text)
+
+
+def _leans_in_chinese(text: str) -> bool:
+    if CHINESE_OPENING.match(text) or CHINESE_REFERENCE.search(text):
+        return True
+    return bool(CHINESE_ENDING.search(text)) and len(text) <= SELF_CONTAINED_CHARACTERS
+
+
+def _is_fragment(text: str) -> bool:
+    # "for shoes?", "to Austria?": a preposition and a thing.
+    return bool(re.match(r"^(?:for|to|from|with|without|in|on|by|after|before|only)\b", text, re.I))
+
+
+def _without_opening(text: str) -> str:
+    bare = CHINESE_OPENING.sub("", ENGLISH_OPENING.sub("", text.strip()))
+    return CHINESE_ENDING.sub("", bare) or text
+
+
+def exchanges(messages: Sequence[Event]) -> list[Exchange]:
+    """The finished turns among a conversation's messages, oldest first, as the prompt tells them.
+
+    Each customer message is taken in its standalone form, with the passages its answer was given. What nobody
+    has answered yet is joined to the next question.
+    """
+    turns: list[Exchange] = []
+    asked: list[str] = []
+    earlier: list[str] = []
+    for message, author in ((e.payload, e.author) for e in messages if isinstance(e.payload, Message)):
+        if author == "customer":
+            asked.append(standalone(message.text, earlier))
+            earlier.append(message.text)
+        elif asked:
+            turns.append(Exchange("\n".join(asked), message.text, message.passages))
+            asked = []
+        elif turns:
+            turns[-1] = Exchange(turns[-1].question, f"{turns[-1].answer}\n{message.text}", turns[-1].passages)
+    return turns
+
+
+def fit(turns: Sequence[Exchange], *, budget: int, cost: Callable[[Exchange], int]) -> list[Exchange]:
+    """The latest turns that cost at most ``budget`` tokens.
+
+    Over budget the oldest are cut in one block, down to half of it, so that the prompt's beginning stays
+    the same for several turns and what the model computed for it can be reused.
+    """
+    costs = [cost(turn) for turn in turns]
+    first = 0
+    for last in range(len(turns)):
+        if sum(costs[first : last + 1]) > budget:
+            while first <= last and sum(costs[first : last + 1]) > budget // 2:
+                first += 1
+    return list(turns[first:])

@@ -1,0 +1,191 @@
+"""Whether a sentence rests on the passages, and on which words of them.
+
+A sentence may be sent when one place of a passage (a sentence or two) holds every checkable fact in it
+(number, price, date, address), says yes or no as it does, and has most of its content words; names must stand
+in a passage or in the conversation. That place becomes its citation. The measure errs on the strict side: what
+it refuses is replaced by the curated text.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from assistant.conversation.events import Citation
+from assistant.values import Passage
+
+# Where a sentence ends: Chinese marks at once, Latin ones before white space, and every line.
+SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?])(?=\s)|(?<=[.!?][\"”')])(?=\s)|(?<=\n)")
+NO_END = re.compile(r"(?:\b(?:e\.g|i\.e|approx|no|nr|mr|mrs|ms|dr|st|vs|incl|excl)|(?:^|\n)\s*\d{1,2})\.$", re.I)
+URL_OR_EMAIL = re.compile(r"https?://\S+|www\.\S+|[\w.+-]+@[\w-]+\.[\w.-]+", re.I)
+NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+CHINESE_NUMBER = re.compile(r"[一二三四五六七八九十百千万两半]+(?=[个天日周年月小时分元块折次件份号成倍])")
+NAME = re.compile(r"(?<![.!?]\s)(?<!^)(?<![\"“(*\n])\b[A-Z][\w’'-]+", re.M)
+WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?", re.I)
+HAN_RUN = re.compile(r"[一-鿿]+")
+NEGATION = re.compile(r"\b(?:not|no|never|cannot|without|neither|nor)\b|n['’]t\b|[不没未无非]", re.I)
+LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d{1,2}[.)、])\s+")
+
+NUMBER_WORDS = {
+    word: str(number)
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
+    )
+} | {"twenty": "20", "thirty": "30", "sixty": "60", "ninety": "90"}
+# "one" is mostly no number ("the one you ordered").
+NUMBER_WORDS.pop("one")
+STOP_WORDS = frozenset(
+    "a an and are as at be been but by can could did do does for from had has have how i if in is it its just may me "
+    "my no not of on or our please should so such than that the their them then there these they this those to us was "
+    "we were what when where which who will with would you your yes also any all more sure help happy hello hi sorry "
+    "thank thanks let know need want question questions answer feel free great welcome".split()
+)
+MIN_COVERAGE = 0.6
+MIN_WORDS_TO_JUDGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a text by its code-point offsets."""
+
+    text: str
+    start: int
+    end: int
+
+
+def sentences(text: str) -> list[Span]:
+    """The sentences of a text, blank ones left out; offsets are without the white space around them."""
+    spans, start = [], 0
+    for cut in [*(found.start() for found in SENTENCE_END.finditer(text)), len(text)]:
+        piece = text[start:cut]
+        if cut < len(text) and _goes_on(piece):
+            continue
+        if bare := piece.strip():
+            first = start + len(piece) - len(piece.lstrip())
+            spans.append(Span(bare, first, first + len(bare)))
+        start = cut
+    return spans
+
+
+def complete(text: str) -> int:
+    """How many code points of a text still being written are whole sentences."""
+    cuts = [found.start() for found in SENTENCE_END.finditer(text)]
+    return max((cut for cut in cuts if not _goes_on(text[:cut])), default=0)
+
+
+def _goes_on(piece: str) -> bool:
+    """Whether the last full stop is an abbreviation's or a list number's."""
+    return not piece.endswith("\n") and bool(NO_END.search(piece))
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """One or two neighbouring sentences of a passage: where a claim and its facts must stand together."""
+
+    passage: Passage
+    span: Span
+    facts: frozenset[str]
+    words: frozenset[str]
+    negated: bool
+    single: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a sentence may be sent, and what it rests on; a sentence that claims nothing rests on nothing."""
+
+    supported: bool
+    citation: Citation | None = None
+
+
+class Grounds:
+    """What an answer may rest on: the passages of this turn, and what the customer said."""
+
+    def __init__(self, passages: Sequence[Passage], said: Sequence[str] = ()) -> None:
+        self._windows = [window for passage in passages for window in _windows(passage)]
+        self._said_facts = _facts("\n".join(said))
+        known = [*said, *(f"{passage.title}\n{passage.text}" for passage in passages)]
+        self._lowered = "\n".join(known).lower()
+
+    def judge(self, sentence: Span) -> Verdict:
+        """Look for the window that holds the sentence's facts and most of its content words."""
+        facts, words = _facts(sentence.text) - self._said_facts, _words(sentence.text)
+        if not facts and len(words) < MIN_WORDS_TO_JUDGE:
+            return Verdict(supported=True)
+        if not self._knows_names(sentence.text):
+            return Verdict(supported=False)
+        negated = bool(NEGATION.search(sentence.text))
+        fitting = [window for window in self._holding(facts) if window.negated == negated]
+        best = max(fitting, key=lambda window: _similarity(words, window.words), default=None)
+        if best is None or len(words & best.words) < MIN_COVERAGE * len(words):
+            return Verdict(supported=False)
+        return Verdict(True, quote(best.passage, best.span, sentence.start, sentence.end))
+
+    def _holding(self, facts: frozenset[str]) -> list[_Window]:
+        """The windows that hold all facts; pairs only where no single sentence does: a number stays with its own."""
+        holding = [window for window in self._windows if facts <= window.facts]
+        single = [window for window in holding if window.single]
+        return single if facts and single else holding
+
+    def _knows_names(self, sentence: str) -> bool:
+        return all(found.group().lower() in self._lowered for found in NAME.finditer(LIST_MARK.sub("", sentence)))
+
+
+def _windows(passage: Passage) -> Iterator[_Window]:
+    alone = sentences(passage.text)
+    for first, second in [*((span, span) for span in alone), *itertools.pairwise(alone)]:
+        span = Span(passage.text[first.start : second.end], first.start, second.end)
+        # The title belongs to every sentence under it: "How long is the warranty?" - "Three years."
+        told = f"{passage.title}\n{span.text}"
+        negated = bool(NEGATION.search(span.text))
+        yield _Window(passage, span, _facts(told), _words(told), negated, single=first is second)
+
+
+def quote(passage: Passage, span: Span, text_start: int, text_end: int) -> Citation:
+    """The citation that ties ``text[text_start:text_end]`` of an answer to a span of a passage."""
+    return Citation(
+        entry_id=passage.entry_id,
+        title=passage.title,
+        source=passage.source,
+        lang=passage.lang,
+        quote=span.text,
+        source_start=passage.source_start + span.start,
+        source_end=passage.source_start + span.end,
+        text_start=text_start,
+        text_end=text_end,
+    )
+
+
+def _facts(text: str) -> frozenset[str]:
+    """Numbers, prices, dates and addresses, in one spelling each."""
+    addresses = {found.group().lower().rstrip(".,;)") for found in URL_OR_EMAIL.finditer(text)}
+    rest = LIST_MARK.sub("", URL_OR_EMAIL.sub(" ", text))
+    numbers = {found.group().rstrip(".,:/-").replace(",", ".") for found in NUMBER.finditer(rest)}
+    spelled = {NUMBER_WORDS[word] for word in WORD.findall(rest.lower()) if word in NUMBER_WORDS}
+    chinese = {found.group() for found in CHINESE_NUMBER.finditer(rest)}
+    parts = {part for number in numbers for part in re.split(r"[:/-]", number)}
+    return frozenset(addresses | numbers | parts | spelled | chinese)
+
+
+def _words(text: str) -> frozenset[str]:
+    """What a text is about: stemmed Latin words without the common ones, and pairs of Chinese characters."""
+    text = URL_OR_EMAIL.sub(" ", text)
+    latin = {_stem(word) for word in WORD.findall(text.lower()) if word not in STOP_WORDS}
+    han = {run[i : i + 2] for run in HAN_RUN.findall(text) for i in range(max(1, len(run) - 1))}
+    return frozenset(latin | han)
+
+
+def _stem(word: str) -> str:
+    """A word without its commonest endings, enough to match "returned" with "return"."""
+    word = word.replace("’", "'").removesuffix("'s")
+    for ending in ("ing", "ed", "es", "s", "ly", "d", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+def _similarity(left: frozenset[str], right: frozenset[str]) -> float:
+    # Coverage first, then the shorter window: a pair is cited only where one sentence does not do.
+    return len(left & right) / (len(left) or 1) - len(right) / 1e4

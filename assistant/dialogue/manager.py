@@ -1,0 +1,248 @@
+"""Conversations as they run: each customer message is committed, answered once, and the answer committed.
+
+Bounds: `dialogue.max_turns` turns run or wait in all, `MAX_WAITING_PER_CONVERSATION` in one conversation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Literal
+
+import structlog
+
+from assistant.config import Settings
+from assistant.conversation.bus import Bus
+from assistant.conversation.events import (
+    ConversationId,
+    Event,
+    Feedback,
+    Message,
+    MessageId,
+    NewEvent,
+    Opened,
+    Rating,
+    State,
+    TurnId,
+    VisitorId,
+    new_id,
+)
+from assistant.conversation.log import ConversationLog, Head
+from assistant.dialogue import replies
+from assistant.dialogue.context import exchanges
+from assistant.dialogue.markup import plain_html, to_html
+from assistant.dialogue.responder import Phase, Question, Reply, Responder
+from assistant.errors import AssistantError, Busy, UnknownMessage
+from assistant.language import detect, fold
+
+log = structlog.get_logger()
+
+MAX_WAITING_PER_CONVERSATION = 4
+MAX_HISTORY_MESSAGES = 200
+RETRY_AFTER_MS_PER_TURN = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who speaks, and where."""
+
+    conversation_id: ConversationId
+    visitor_id: VisitorId
+    tenant: str
+    locale: str
+    page: str = ""
+
+
+@dataclass(slots=True)
+class LiveTurn:
+    """An answer being written. ``text`` is what was released so far; it only grows."""
+
+    conversation_id: ConversationId
+    reply_to: MessageId
+    bus: Bus = field(repr=False)
+    turn_id: TurnId = field(default_factory=lambda: TurnId(new_id("t")))
+    message_id: MessageId = field(default_factory=lambda: MessageId(new_id("m")))
+    phase: Literal["queued"] | Phase = "queued"
+    text: str = ""
+
+    def enter(self, phase: Phase) -> None:
+        """Show a new phase."""
+        self.phase = phase
+        self.bus.wake(self.conversation_id)
+
+    def release(self, text: str) -> None:
+        """Show some more text."""
+        self.text += text
+        self.bus.wake(self.conversation_id)
+
+
+class DialogueManager:
+    """Takes customers' messages and answers them, one turn at a time in each conversation.
+
+    It owns the turns' tasks: a turn goes on when its customer's socket drops, and ends with exactly one
+    final message, whatever happens to the model.
+    """
+
+    def __init__(self, *, log: ConversationLog, bus: Bus, responder: Responder, settings: Settings) -> None:
+        self._log = log
+        self._bus = bus
+        self._responder = responder
+        self._settings = settings
+        self._live: dict[ConversationId, LiveTurn] = {}
+        self._tasks: dict[asyncio.Task[None], ConversationId] = {}
+        self._turn: defaultdict[ConversationId, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def start(self) -> None:
+        """Answer what a crash left unanswered."""
+        waiting = await self._log.unanswered()
+        for event in waiting:
+            self._begin(event)
+        if waiting:
+            log.info("answering_after_restart", messages=len(waiting))
+
+    async def close(self) -> None:
+        """Stop the running turns: what they released becomes their final message."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def receive(self, speaker: Speaker, text: str, client_msg_id: str) -> Event:
+        """Commit a customer's message and begin its turn; gives the committed event.
+
+        The same ``client_msg_id`` gives the same event again. Raises `IdempotencyConflict` where its text
+        differs, and `Busy` before anything is stored where too many turns wait.
+        """
+        earlier = await self._log.client_message(speaker.conversation_id, client_msg_id)
+        if earlier is None:
+            self._refuse_overload(speaker.conversation_id)
+        language = detect(text, fallback=await self._language_so_far(speaker))
+        message = Message(new_id("m"), text, plain_html(text), language, client_msg_id=client_msg_id)
+        opening = Opened(speaker.tenant, speaker.visitor_id, speaker.locale, speaker.page)
+        stored = await self._log.append(speaker.conversation_id, [NewEvent("customer", message)], opening=opening)
+        event = stored[-1]
+        if isinstance(event.payload, Message) and event.payload.message_id == message.message_id:
+            self._begin(event)
+        return event
+
+    def live(self, conversation_id: ConversationId) -> LiveTurn | None:
+        """The conversation's running turn."""
+        return self._live.get(conversation_id)
+
+    def stop(self, conversation_id: ConversationId, turn_id: TurnId) -> bool:
+        """Stop a running turn, if it still runs: what it released becomes its final message."""
+        turn = self._live.get(conversation_id)
+        if turn is None or turn.turn_id != turn_id:
+            return False
+        return any(task.get_name() == turn.reply_to and task.cancel() for task in self._tasks)
+
+    async def feedback(self, conversation_id: ConversationId, message_id: str, rating: Rating, comment: str) -> None:
+        """Record what the customer thought of an answer. Raises `UnknownMessage`."""
+        event = await self._log.message(conversation_id, message_id)
+        if event is None or event.author == "customer":
+            raise UnknownMessage(
+                f"There is no answer {message_id} in this conversation.", fix="Rate one that is there."
+            )
+        await self._log.append(conversation_id, [NewEvent("customer", Feedback(message_id, rating, comment))])
+
+    async def request_person(self, speaker: Speaker, reason: str) -> None:
+        """Note that the customer waits for a person, and tell how to reach one."""
+        language = await self._language_so_far(speaker)
+        said = replies.written(language, self._settings.default_language)
+        text = replies.hand_over(said, self._settings.handoff)
+        message = Message(new_id("m"), text, to_html(text), said, decision="handoff", finish_reason="stop")
+        opening = Opened(speaker.tenant, speaker.visitor_id, speaker.locale, speaker.page)
+        events = [NewEvent("system", State("waiting", reason=reason or "asked")), NewEvent("assistant", message)]
+        await self._log.append(speaker.conversation_id, events, opening=opening)
+
+    # -- turns
+
+    def _refuse_overload(self, conversation_id: ConversationId) -> None:
+        here = sum(1 for owner in self._tasks.values() if owner == conversation_id)
+        if len(self._tasks) < self._settings.dialogue.max_turns and here < MAX_WAITING_PER_CONVERSATION:
+            return
+        position = len(self._tasks) + 1
+        raise Busy(retry_after_ms=min(30_000, RETRY_AFTER_MS_PER_TURN * position), queue_position=position)
+
+    def _begin(self, event: Event) -> None:
+        assert isinstance(event.payload, Message)
+        task = asyncio.create_task(self._take_turn(event, event.payload), name=event.payload.message_id)
+        self._tasks[task] = event.conversation_id
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        conversation_id = self._tasks.pop(task)
+        if conversation_id not in self._tasks.values():
+            self._turn.pop(conversation_id, None)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("turn_lost", conversation_id=conversation_id, error=repr(type(error)))
+
+    async def _take_turn(self, event: Event, message: Message) -> None:
+        """One turn, alone in its conversation: show it, answer, commit the answer."""
+        async with self._turn[event.conversation_id]:
+            head = await self._log.head(event.conversation_id)
+            if head.mode not in ("bot", "waiting"):
+                return  # a person answers
+            turn = LiveTurn(event.conversation_id, MessageId(message.message_id), self._bus)
+            self._live[event.conversation_id] = turn
+            self._bus.wake(event.conversation_id)
+            try:
+                reply = await self._reply(head, event, message, turn)
+                await self._commit(turn, reply, head)
+            finally:
+                del self._live[event.conversation_id]
+                self._bus.wake(event.conversation_id)
+
+    async def _reply(self, head: Head, event: Event, message: Message, turn: LiveTurn) -> Reply:
+        """The answer, or what has to stand for it when the turn was stopped or broke."""
+        said = replies.written(message.language, self._settings.default_language)
+        try:
+            question = await self._question(head, event, message)
+            return await self._responder.respond(question, turn)
+        except asyncio.CancelledError:
+            text = turn.text.rstrip() or replies.stopped(said)
+            return Reply(text, said, "composed", "stopped", finish_reason="interrupted")
+        except AssistantError as error:
+            log.error("turn_failed", conversation_id=head.conversation_id, error=type(error).__name__)
+        except Exception as error:  # whatever broke, the customer gets an answer and the next turn runs
+            log.exception("turn_failed", conversation_id=head.conversation_id, error=type(error).__name__)
+        return Reply(replies.failed(said), said, "abstained", "the turn failed", finish_reason="error")
+
+    async def _question(self, head: Head, event: Event, message: Message) -> Question:
+        messages = await self._log.recent_messages(head.conversation_id, limit=MAX_HISTORY_MESSAGES)
+        before = [earlier for earlier in messages if earlier.position < event.position]
+        said = [e.payload.text for e in before if e.author == "customer" and isinstance(e.payload, Message)]
+        return Question(message.text, message.language, exchanges(before), said, head.mode)
+
+    async def _commit(self, turn: LiveTurn, reply: Reply, head: Head) -> None:
+        generator = self._responder.generator
+        composed = reply.prompt_id is not None
+        message = Message(
+            message_id=turn.message_id,
+            text=reply.text,
+            html=to_html(reply.text),
+            language=reply.language,
+            reply_to=turn.reply_to,
+            decision=reply.decision,
+            citations=reply.citations,
+            quick_replies=reply.quick_replies,
+            finish_reason=reply.finish_reason,
+            reason=reply.reason,
+            confidence=reply.confidence,
+            model=generator.model_name if composed else None,
+            adapter=generator.adapter_name if composed else None,
+            prompt_id=reply.prompt_id,
+            passages=reply.passages,
+            timings_ms=reply.timings_ms or None,
+        )
+        events = [NewEvent("assistant", message)]
+        if reply.decision == "handoff" and head.mode == "bot":
+            events.insert(0, NewEvent("system", State("waiting", reason="asked")))
+        # A second cancellation (stop, then shutdown) must not lose the answer.
+        await asyncio.shield(self._log.append(turn.conversation_id, events))
+
+    async def _language_so_far(self, speaker: Speaker) -> str:
+        said = await self._log.recent_messages(speaker.conversation_id, limit=8)
+        spoken = [e.payload.language for e in said if e.author == "customer" and isinstance(e.payload, Message)]
+        return spoken[-1] if spoken else fold(speaker.locale) or self._settings.default_language

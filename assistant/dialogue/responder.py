@@ -1,0 +1,321 @@
+"""One turn, readable top to bottom: a question and its history go in, a reply with its grounds comes out.
+
+It knows no log, no socket and no database; `manager` gives it those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import structlog
+
+from assistant.config import Settings
+from assistant.conversation.events import Citation, Decision, Mode, PromptPassage
+from assistant.dialogue import prompt, replies
+from assistant.dialogue.context import fit, standalone
+from assistant.dialogue.grounding import Grounds, Span, complete, quote, sentences
+from assistant.dialogue.handoff import email_address, wants_person
+from assistant.dialogue.policy import Plan, decide
+from assistant.dialogue.prompt import Exchange
+from assistant.dialogue.smalltalk import pleasantry
+from assistant.errors import GenerationError
+from assistant.values import ChatMessage, FinishReason, Hit, Passage, Piece, Sampling
+
+log = structlog.get_logger()
+
+Phase = Literal["searching", "writing"]
+
+
+class Retriever(Protocol):
+    """Finds passages. Blocking and thread-safe; no hit is a result, not an error."""
+
+    def search(self, query: str, *, language: str, limit: int | None = None) -> list[Hit]:
+        """The passages above the floor, best first."""
+
+
+class Generator(Protocol):
+    """Writes text. Closing the stream frees its place at the next token."""
+
+    @property
+    def languages(self) -> Sequence[str] | None:
+        """The languages the model writes (ISO 639-1); None means every one."""
+
+    @property
+    def model_name(self) -> str:
+        """The base model's name, for the record."""
+
+    @property
+    def adapter_name(self) -> str | None:
+        """The adapter's name, for the record."""
+
+    def count(self, messages: Sequence[ChatMessage]) -> int:
+        """How many tokens these messages are in a prompt."""
+
+    def stream(self, messages: Sequence[ChatMessage], *, sampling: Sampling) -> AsyncGenerator[Piece]:
+        """The continuation, piece by piece; raises `GenerationError`."""
+
+
+class Sink(Protocol):
+    """Where a turn shows how far it is."""
+
+    def enter(self, phase: Phase) -> None:
+        """The turn reached a phase."""
+
+    def release(self, text: str) -> None:
+        """Some more of the answer, which will not be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a customer asks, and what came before. ``earlier`` are their messages, oldest first."""
+
+    text: str
+    language: str
+    history: Sequence[Exchange] = ()
+    earlier: Sequence[str] = ()
+    mode: Mode = "bot"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with everything that is recorded of it."""
+
+    text: str
+    language: str
+    decision: Decision
+    reason: str
+    confidence: float | None = None
+    citations: tuple[Citation, ...] = ()
+    quick_replies: tuple[str, ...] = ()
+    finish_reason: FinishReason = "stop"
+    passages: tuple[PromptPassage, ...] = ()
+    prompt_id: str | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Responder:
+    """Answers questions: small talk, a person, a curated text, a composed one, or none."""
+
+    def __init__(self, retriever: Retriever, generator: Generator, settings: Settings) -> None:
+        self._retriever = retriever
+        self._generator = generator
+        self._settings = settings
+
+    @property
+    def generator(self) -> Generator:
+        """The model that composes."""
+        return self._generator
+
+    async def respond(self, question: Question, sink: Sink) -> Reply:
+        """Answer one question. Cancelling it stops the model at the next token; `sink` has what was released."""
+        clock = Stopwatch()
+        if reply := self._without_search(question):
+            return clock.stamp(reply)
+        sink.enter("searching")
+        query = standalone(question.text, question.earlier)
+        hits = await self._search(query, question)
+        clock.mark("search")
+        plan = decide(
+            hits,
+            language=question.language,
+            can_write=self._can_write(question.language),
+            settings=self._settings.dialogue,
+        )
+        if plan.decision == "abstained":
+            return clock.stamp(self._abstain(question, plan))
+        if plan.decision == "verbatim":
+            return clock.stamp(self._curated(question, plan))
+        sink.enter("writing")
+        return clock.stamp(await self._compose(question, query, plan, sink, clock))
+
+    # -- without the model
+
+    def _without_search(self, question: Question) -> Reply | None:
+        """Small talk, a wish for a person, an e-mail address while one waits: nothing to look up."""
+        said = self._fixed_language(question)
+        if question.mode == "waiting" and (address := email_address(question.text)):
+            text = replies.address_taken(said, address)
+            return Reply(text, said, "handoff", "the customer left an e-mail address while waiting for a person")
+        if wants_person(question.text):
+            text = replies.hand_over(said, self._settings.handoff)
+            return Reply(text, said, "handoff", "the customer asked for a person")
+        if kind := pleasantry(question.text):
+            text = replies.pleasantry(kind, said, self._settings.brand)
+            return Reply(text, said, "smalltalk", f"nothing but a {kind}")
+        return None
+
+    def _abstain(self, question: Question, plan: Plan) -> Reply:
+        said = self._fixed_language(question)
+        text = replies.abstain(said, self._settings.handoff)
+        ask = (replies.TALK_TO_A_PERSON[said],)
+        return Reply(text, said, "abstained", plan.reason, plan.confidence, quick_replies=ask)
+
+    def _curated(self, question: Question, plan: Plan, *, because: str = "") -> Reply:
+        """The best entry's answer as it was written, introduced where it may not be what was asked."""
+        best = plan.hits[0]
+        lead = self._lead(question, best)
+        start = len(lead)
+        whole = Span(best.passage.text, 0, len(best.passage.text))
+        return Reply(
+            lead + best.passage.text,
+            best.passage.lang,
+            "verbatim",
+            f"{plan.reason}; {because}" if because else plan.reason,
+            plan.confidence,
+            citations=(quote(best.passage, whole, start, start + len(whole.text)),),
+        )
+
+    def _lead(self, question: Question, best: Hit) -> str:
+        if best.passage.lang != question.language and question.language not in ("en", "zh"):
+            return f"{replies.other_language()}\n\n"
+        if best.confidence >= self._settings.dialogue.verbatim:
+            return ""
+        language = replies.written(best.passage.lang, self._settings.default_language)
+        return f"{replies.closest(language, best.passage.title)}\n\n"
+
+    # -- with the model
+
+    async def _compose(self, question: Question, query: str, plan: Plan, sink: Sink, clock: Stopwatch) -> Reply:
+        """Let the model write from the passages; what they do not support is not sent."""
+        passages = tuple(_shown(hit.passage) for hit in plan.hits)
+        messages = self._prompt(question, query, passages)
+        draft = Draft(Grounds([hit.passage for hit in plan.hits], [*question.earlier, question.text]), sink, clock)
+        try:
+            async with asyncio.timeout(self._settings.dialogue.turn_timeout_s):
+                await self._write(messages, draft)
+        except (GenerationError, TimeoutError) as error:
+            log.warning("generation_failed", cause=type(error).__name__)
+            draft.end("error", f"the model failed ({type(error).__name__})")
+        if not draft.text or not draft.citations:
+            return self._curated(question, plan, because=draft.reason or "the model's text claimed nothing")
+        return Reply(
+            draft.text.rstrip(),
+            question.language,
+            "composed",
+            f"{plan.reason}; {draft.reason}" if draft.reason else plan.reason,
+            plan.confidence,
+            tuple(draft.citations),
+            finish_reason=draft.finish_reason,
+            passages=passages,
+            prompt_id=prompt.prompt_id(messages),
+        )
+
+    async def _write(self, messages: Sequence[ChatMessage], draft: Draft) -> None:
+        stream = self._generator.stream(messages, sampling=self._sampling())
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                if not draft.take(piece):
+                    return
+
+    def _prompt(self, question: Question, query: str, passages: Sequence[PromptPassage]) -> list[ChatMessage]:
+        def cost(turn: Exchange) -> int:
+            return self._generator.count(prompt.exchange_messages(turn))
+
+        kept = fit(question.history, budget=self._settings.dialogue.history_tokens, cost=cost)
+        return prompt.assemble(self._brand_name(), kept, query, passages)
+
+    def _sampling(self) -> Sampling:
+        chosen = self._settings.generation
+        return Sampling(
+            temperature=chosen.temperature,
+            top_p=chosen.top_p,
+            top_k=chosen.top_k,
+            repetition_penalty=chosen.repetition_penalty,
+            max_new_tokens=chosen.max_new_tokens,
+        )
+
+    async def _search(self, query: str, question: Question) -> list[Hit]:
+        hits = await asyncio.to_thread(self._retriever.search, query, language=question.language)
+        if hits or query != question.text or not question.earlier:
+            return hits
+        # A question that finds nothing by itself may go on with the last one without saying so.
+        joined = f"{question.earlier[-1]} {question.text}"
+        return await asyncio.to_thread(self._retriever.search, joined, language=question.language)
+
+    def _can_write(self, language: str) -> bool:
+        return self._generator.languages is None or language in self._generator.languages
+
+    def _fixed_language(self, question: Question) -> replies.Written:
+        return replies.written(question.language, self._settings.default_language)
+
+    def _brand_name(self) -> str:
+        # One name in every prompt: a conversation may change its language, its prompt's beginning may not.
+        return replies.local(self._settings.brand.name, "en")
+
+
+class Draft:
+    """An answer being written: whole sentences are judged and released, the rest is held back."""
+
+    def __init__(self, grounds: Grounds, sink: Sink, clock: Stopwatch) -> None:
+        self.text = ""
+        self.citations: list[Citation] = []
+        self.finish_reason: FinishReason = "stop"
+        self.reason = ""
+        self._grounds = grounds
+        self._sink = sink
+        self._clock = clock
+        self._held = ""
+
+    def take(self, piece: Piece) -> bool:
+        """Take some new text; False once nothing more is wanted."""
+        if piece.text:
+            self._clock.mark("first_token")
+        self._held += piece.text if self.text or self._held else piece.text.lstrip()
+        ready = len(self._held) if piece.finish_reason == "stop" else complete(self._held)
+        if not self._release(ready):
+            return False
+        if piece.finish_reason:
+            self.finish_reason = piece.finish_reason
+        return piece.finish_reason is None
+
+    def end(self, finish_reason: FinishReason, reason: str) -> None:
+        """Keep what was released, and say why there is no more."""
+        self.finish_reason, self.reason = finish_reason, reason
+
+    def _release(self, ready: int) -> bool:
+        for span in sentences(self._held[:ready]):
+            offset = len(self.text) + span.start
+            verdict = self._grounds.judge(Span(span.text, offset, offset + len(span.text)))
+            if not verdict.supported:
+                self._let_go(span.start)
+                self.end("stop", "the rest was not supported by the passages and was not sent")
+                return False
+            if verdict.citation:
+                self.citations.append(verdict.citation)
+        self._let_go(ready)
+        return True
+
+    def _let_go(self, end: int) -> None:
+        if released := self._held[:end]:
+            self.text += released
+            self._sink.release(released)
+        self._held = self._held[end:]
+
+
+class Stopwatch:
+    """Milliseconds from the turn's beginning to its marks; each mark counts once."""
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter()
+        self._marks: dict[str, float] = {}
+
+    def mark(self, name: str) -> None:
+        """Note a moment, if it is the first of its name."""
+        self._marks.setdefault(name, round((time.perf_counter() - self._begin) * 1000, 1))
+
+    def stamp(self, reply: Reply) -> Reply:
+        """The reply with all moments; an answer that was not generated has its first token at its end."""
+        self.mark("total")
+        self._marks.setdefault("first_token", self._marks["total"])
+        self._marks.setdefault("search", 0.0)
+        return dataclasses.replace(reply, timings_ms=dict(self._marks))
+
+
+def _shown(passage: Passage) -> PromptPassage:
+    return PromptPassage(passage.entry_id, passage.title, passage.text)

@@ -1,0 +1,63 @@
+"""Which language a text is in: `en`, `zh` (every Chinese folded into it), others by ISO 639-1."""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import lru_cache
+
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+KANA_OR_HANGUL = re.compile(r"[぀-ヿ가-힯]")
+WORD = re.compile(r"[^\W\d_]+")
+
+# Short Latin texts are guesses: another language than the conversation's needs a clear case.
+SURE = 0.85
+LATIN_MIN_LETTERS = 8
+CANDIDATES = "en de fr es it pt nl pl sv da fi cs tr ru uk ja ko ar he el vi th id".split()
+_identifying = threading.Lock()
+
+
+def fold(tag: str) -> str:
+    """The language of a BCP 47 tag: ``zh-Hant-TW`` gives ``zh``, ``en_US`` gives ``en``."""
+    return re.split(r"[-_]", tag.strip().lower(), maxsplit=1)[0]
+
+
+def detect(text: str, *, fallback: str) -> str:
+    """The language ``text`` is written in, or ``fallback`` where it is too short to tell.
+
+    Chinese characters decide for Chinese even in a mixed sentence (「我的order在哪」), unless kana or
+    hangul stand beside them. Latin text counts as another language than ``fallback`` only when the
+    identifier is sure, because "refund pls" must not turn an English conversation Danish.
+    """
+    if KANA_OR_HANGUL.search(text):
+        return _identify(text)[0]
+    if HAN.search(text):
+        return "zh"
+    letters = sum(len(word) for word in WORD.findall(text))
+    if letters < LATIN_MIN_LETTERS:
+        return _short(text, fallback=fallback)
+    language, probability = _identify(text)
+    if probability >= SURE:
+        return language
+    return "en" if fallback == "zh" else fallback
+
+
+def _short(text: str, *, fallback: str) -> str:
+    """A few Latin letters do not change the language: an order number stays in a Chinese conversation."""
+    language, probability = _identify(text) if WORD.search(text) else (fallback, 0.0)
+    return language if probability >= SURE and language == "en" else fallback
+
+
+def _identify(text: str) -> tuple[str, float]:
+    with _identifying:  # the identifier's buffers are shared
+        language, probability = _identifier().classify(text[:2000])
+    return str(language), float(probability)
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> LanguageIdentifier:
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(CANDIDATES)
+    return identifier

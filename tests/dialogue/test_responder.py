@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import pytest
+
+from assistant.config import Settings
+from assistant.dialogue.prompt import Exchange
+from assistant.dialogue.responder import Question, Reply, Responder
+from assistant.errors import GenerationError
+from tests.dialogue.scripted import STEPS_ZH, WINDOW, FixedRetriever, ScriptedGenerator, Shown, hit
+
+pytestmark = pytest.mark.unit
+
+SETTINGS = Settings(
+    brand={"name": {"en": "Oak", "zh": "木光"}}, handoff={"email": "help@oak.example"}, dialogue={"verbatim": 0.8}
+)
+SHOES = "Shoes can be returned for 60 days."
+
+
+class Desk:
+    """A responder with everything around it scripted."""
+
+    def __init__(self, *scripts: str | GenerationError, confidence: float = 0.6) -> None:
+        self.generator = ScriptedGenerator(list(scripts))
+        self.retriever = FixedRetriever({"return": [hit(WINDOW, confidence)], "退货": [hit(STEPS_ZH, confidence)]})
+        self.shown = Shown()
+        self.responder = Responder(self.retriever, self.generator, SETTINGS)
+
+    async def ask(self, text: str, language: str = "en", **more: object) -> Reply:
+        return await self.responder.respond(Question(text, language, **more), self.shown)  # type: ignore[arg-type]
+
+
+async def test_a_curated_answer_that_matches_is_sent_as_written() -> None:
+    desk = Desk(confidence=0.95)
+    reply = await desk.ask("how long can I return shoes")
+    assert (reply.decision, reply.text, reply.confidence) == ("verbatim", WINDOW.text, 0.95)
+    [citation] = reply.citations
+    assert reply.text[citation.text_start : citation.text_end] == citation.quote == WINDOW.text
+    assert "return-window matched its question at 0.95" in reply.reason
+    assert desk.generator.prompts == []
+
+
+async def test_a_composed_answer_is_released_and_cited_sentence_by_sentence() -> None:
+    desk = Desk(f"{SHOES} Furniture cannot be returned after 14 days.")
+    reply = await desk.ask("return shoes or furniture?")
+    assert reply.decision == "composed"
+    assert reply.text == f"{SHOES} Furniture cannot be returned after 14 days."
+    assert desk.shown.text.rstrip() == reply.text
+    assert [reply.text[c.text_start : c.text_end] for c in reply.citations] == [
+        SHOES,
+        "Furniture cannot be returned after 14 days.",
+    ]
+    assert reply.prompt_id
+    assert reply.passages[0].entry_id == "return-window"
+    assert desk.shown.phases == ["searching", "writing"]
+
+
+async def test_a_sentence_without_support_ends_the_answer_unsent() -> None:
+    desk = Desk(f"{SHOES} Boots can be returned for 90 days. {SHOES}")
+    reply = await desk.ask("return shoes?")
+    assert reply.text == SHOES
+    assert "90" not in desk.shown.text
+    assert "was not sent" in reply.reason
+    assert desk.generator.closed == 1
+
+
+async def test_an_answer_without_support_falls_back_to_the_curated_text() -> None:
+    reply = await Desk("You have 90 days for everything you ever bought.").ask("return shoes?")
+    assert reply.decision == "verbatim"
+    assert reply.text.endswith(WINDOW.text)
+    assert reply.text.startswith("This is the closest answer I have, to “How long can I return an item?”")
+    [citation] = reply.citations
+    assert reply.text[citation.text_start : citation.text_end] == WINDOW.text
+
+
+async def test_a_model_that_fails_costs_the_customer_nothing() -> None:
+    reply = await Desk(GenerationError("out of memory")).ask("return shoes?")
+    assert reply.decision == "verbatim"
+    assert reply.text.endswith(WINDOW.text)
+    assert "the model failed" in reply.reason
+
+
+async def test_an_unfinished_last_sentence_is_not_sent() -> None:
+    desk = Desk(f"{SHOES} Furniture cannot be")
+    desk.generator.finish_reason = "length"
+    reply = await desk.ask("return shoes?")
+    assert (reply.text, reply.finish_reason) == (SHOES, "length")
+
+
+async def test_a_language_the_model_does_not_write_gets_curated_text_only() -> None:
+    desk = Desk(confidence=0.5)
+    reply = await desk.ask("怎么退货", "zh")
+    assert (reply.decision, reply.language) == ("verbatim", "zh")
+    assert reply.text == f"为您找到最接近的问题“如何退货？”：\n\n{STEPS_ZH.text}"
+    assert desk.generator.prompts == []
+
+
+async def test_a_model_that_writes_chinese_composes_in_chinese() -> None:
+    desk = Desk("请先登录账户，再找到订单。", confidence=0.5)
+    desk.generator.languages = None
+    reply = await desk.ask("怎么退货", "zh")
+    assert (reply.decision, reply.text) == ("composed", "请先登录账户，再找到订单。")
+
+
+async def test_a_third_language_is_told_which_ones_there_are() -> None:
+    desk = Desk(confidence=0.9)
+    reply = await desk.ask("Kann ich Schuhe returnieren? return", "de")
+    assert reply.decision == "verbatim"
+    assert reply.text.startswith("I can answer in English and Chinese.")
+
+
+async def test_nothing_found_is_said_and_a_person_offered() -> None:
+    for language, text, ask in (
+        ("en", "no reliable answer", "Talk to a person"),
+        ("zh", "没有可靠的答案", "转人工客服"),
+    ):
+        reply = await Desk().ask("xyz", language)
+        assert reply.decision == "abstained"
+        assert text in reply.text
+        assert "help@oak.example" in reply.text
+        assert reply.quick_replies == (ask,)
+        assert reply.citations == ()
+
+
+async def test_a_wish_for_a_person_shows_the_contact_without_a_search() -> None:
+    desk = Desk()
+    reply = await desk.ask("转人工", "zh")
+    assert reply.decision == "handoff"
+    assert "help@oak.example" in reply.text
+    assert desk.retriever.queries == []
+
+
+async def test_an_address_left_while_waiting_is_confirmed() -> None:
+    reply = await Desk().ask("my mail is anna@example.com", mode="waiting")
+    assert reply.decision == "handoff"
+    assert "anna@example.com" in reply.text
+
+
+async def test_small_talk_is_answered_without_a_search() -> None:
+    desk = Desk()
+    reply = await desk.ask("Hello!")
+    assert (reply.decision, desk.retriever.queries) == ("smalltalk", [])
+    assert "Oak" in reply.text
+
+
+async def test_search_and_prompt_see_the_same_standalone_question() -> None:
+    desk = Desk(SHOES)
+    history = [Exchange("How long can I return an item?", "30 days.")]
+    await desk.ask("and for shoes?", history=history, earlier=["How long can I return an item?"])
+    whole = "How long can I return an item? for shoes?"
+    assert desk.retriever.queries == [whole]
+    assert desk.generator.prompts[0][-1]["content"].endswith(f"Question: {whole}")
+
+
+async def test_a_prompt_begins_as_the_last_one_did() -> None:
+    desk = Desk(SHOES, SHOES)
+    first = await desk.ask("return shoes?")
+    told = [Exchange("return shoes?", first.text, first.passages)]
+    await desk.ask("please return clothing as well?", history=told, earlier=["return shoes?"])
+    before, after = desk.generator.prompts
+    assert after[: len(before)] == before
+    assert after[len(before)] == {"role": "assistant", "content": SHOES}
+
+
+async def test_timings_are_in_order() -> None:
+    timings = (await Desk(SHOES).ask("return shoes?")).timings_ms
+    assert 0 <= timings["search"] <= timings["first_token"] <= timings["total"]
