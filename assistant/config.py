@@ -75,10 +75,10 @@ class GenerationSettings(Section):
     languages: tuple[str, ...] | None = None
     context_tokens: int = Field(default=2048, ge=256)
     max_new_tokens: int = Field(default=160, ge=1, le=4096)
-    temperature: float = Field(default=0.3, ge=0, le=2)
+    temperature: float = Field(default=0.0, ge=0, le=2)
     top_p: float = Field(default=0.9, gt=0, le=1)
     top_k: int = Field(default=0, ge=0)
-    repetition_penalty: float = Field(default=1.1, ge=1, le=2)
+    repetition_penalty: float = Field(default=1.05, ge=1, le=2)
     queue_size: int = Field(default=32, ge=1, le=10_000)
     max_batch: int = Field(default=8, ge=1, le=256)
 

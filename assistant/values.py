@@ -56,10 +56,10 @@ class Hit:
 class Sampling:
     """How the next token is chosen; temperature 0 is greedy."""
 
-    temperature: float = 0.3
+    temperature: float = 0.0
     top_p: float = 0.9
     top_k: int = 0
-    repetition_penalty: float = 1.1
+    repetition_penalty: float = 1.05
     max_new_tokens: int = 160
     stop: tuple[str, ...] = ()
     seed: int | None = None

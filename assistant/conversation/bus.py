@@ -7,32 +7,48 @@ nothing piles up: a watcher holds one flag, however much happens.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from assistant.conversation.events import ConversationId
+
+
+@dataclass(slots=True)
+class _Watched:
+    flags: set[asyncio.Event] = field(default_factory=set)
+    num_commits: int = 0
 
 
 class Bus:
     """Wake-ups inside one process. Use it from the event loop's thread."""
 
     def __init__(self) -> None:
-        self._watchers: dict[ConversationId, set[asyncio.Event]] = defaultdict(set)
+        self._watched: dict[ConversationId, _Watched] = {}
 
     @contextmanager
     def watch(self, conversation_id: ConversationId) -> Iterator[asyncio.Event]:
         """An event that is set whenever something happens in the conversation; clear it before you look."""
         flag = asyncio.Event()
-        self._watchers[conversation_id].add(flag)
+        watched = self._watched.setdefault(conversation_id, _Watched())
+        watched.flags.add(flag)
         try:
             yield flag
         finally:
-            self._watchers[conversation_id].discard(flag)
-            if not self._watchers[conversation_id]:
-                del self._watchers[conversation_id]
+            watched.flags.discard(flag)
+            if not watched.flags:
+                del self._watched[conversation_id]
 
-    def wake(self, conversation_id: ConversationId) -> None:
-        """Tell every watcher of the conversation to look again."""
-        for flag in self._watchers.get(conversation_id, ()):
+    def wake(self, conversation_id: ConversationId, *, committed: bool = False) -> None:
+        """Tell every watcher of the conversation to look again; ``committed``: the log has more."""
+        watched = self._watched.get(conversation_id)
+        if watched is None:
+            return
+        watched.num_commits += committed
+        for flag in watched.flags:
             flag.set()
+
+    def num_commits(self, conversation_id: ConversationId) -> int:
+        """How many commits woke the watchers so far: only where this moved is the log worth reading again."""
+        watched = self._watched.get(conversation_id)
+        return watched.num_commits if watched else 0

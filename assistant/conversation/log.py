@@ -72,7 +72,7 @@ class ConversationLog:
                 head = _advance(head, item)
                 stored.append(await self._insert(connection, head, item))
             await self._save_head(connection, head)
-        self._bus.wake(conversation_id)
+        self._bus.wake(conversation_id, committed=True)
         return stored
 
     async def head(self, conversation_id: ConversationId) -> Head:

@@ -1,9 +1,10 @@
 """Whether a sentence rests on the passages, and on which words of them.
 
 A sentence may be sent when one place of a passage (a sentence or two) holds every checkable fact in it
-(number, price, date, address), says yes or no as it does, and has most of its content words; names must stand
-in a passage or in the conversation. That place becomes its citation. The measure errs on the strict side: what
-it refuses is replaced by the curated text.
+(number, price, date, address) beside the same words, says yes or no as it does, and has most of its content
+words; names must stand in a passage or in the conversation. That place becomes its citation. A sentence that
+only repeats the question claims nothing and is cited nowhere. The measure errs on the strict side: what it
+refuses is replaced by the curated text.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 CHINESE_NUMBER = re.compile(r"[一二三四五六七八九十百千万两半]+(?=[个天日周年月小时分元块折次件份号成倍])")
 NAME = re.compile(r"(?<![.!?]\s)(?<!^)(?<![\"“(*\n])\b[A-Z][\w’'-]+", re.M)
 WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?", re.I)
-HAN_RUN = re.compile(r"[一-鿿]+")
+HAN = re.compile(r"[一-鿿]")
+# Runs of Chinese without the characters that stand in every sentence.
+HAN_RUN = re.compile(r"[^\W\da-zA-Z_的了吗呢吧啊请您你我们可以会能在就也和与或再先后是有这那将把被给]+")
+CLAUSE_END = re.compile(r"[,;:，；：、。！？\n]\s*|\s(?:and|or|but|while)\s|[.!?]\s")
 NEGATION = re.compile(r"\b(?:not|no|never|cannot|without|neither|nor)\b|n['’]t\b|[不没未无非]", re.I)
 LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d{1,2}[.)、])\s+")
 
@@ -36,13 +40,16 @@ NUMBER_WORDS = {
 } | {"twenty": "20", "thirty": "30", "sixty": "60", "ninety": "90"}
 # "one" is mostly no number ("the one you ordered").
 NUMBER_WORDS.pop("one")
+# "yes" is none of them: it claims something.
 STOP_WORDS = frozenset(
     "a an and are as at be been but by can could did do does for from had has have how i if in is it its just may me "
     "my no not of on or our please should so such than that the their them then there these they this those to us was "
-    "we were what when where which who will with would you your yes also any all more sure help happy hello hi sorry "
+    "we were what when where which who will with would you your also any all more sure help happy hello hi sorry "
     "thank thanks let know need want question questions answer feel free great welcome".split()
 )
-MIN_COVERAGE = 0.6
+# Words that stand beside any number and so tie it to nothing.
+UNITS = frozenset("day week month year hour minut work eur euro percent kg cm item order".split())
+MIN_COVERAGE = 0.75
 MIN_WORDS_TO_JUDGE = 2
 
 
@@ -91,6 +98,21 @@ class _Window:
     negated: bool
     single: bool
 
+    def binds(self, sentence: str, facts: frozenset[str], common: frozenset[str]) -> bool:
+        """Whether each fact stands among its own words: "furniture for 14 days" does not lend its 14 to shoes.
+
+        ``common`` are words that tie a fact to nothing here, such as those of the question.
+        """
+        told = [(_facts(clause), _words(clause) - common) for clause in _clauses(self.span.text)]
+        for clause in _clauses(sentence):
+            words = _words(clause) - common
+            for fact in _facts(clause) & facts:
+                own = frozenset().union(*(known for held, known in told if fact in held))
+                foreign = frozenset().union(*(known for held, known in told if fact not in held)) - own
+                if len(words & foreign) > len(words & own):
+                    return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -105,19 +127,21 @@ class Grounds:
 
     def __init__(self, passages: Sequence[Passage], said: Sequence[str] = ()) -> None:
         self._windows = [window for passage in passages for window in _windows(passage)]
+        self._asked = _words("\n".join([*said[-1:], *(passage.title for passage in passages)]))
         self._said_facts = _facts("\n".join(said))
         known = [*said, *(f"{passage.title}\n{passage.text}" for passage in passages)]
         self._lowered = "\n".join(known).lower()
 
     def judge(self, sentence: Span) -> Verdict:
         """Look for the window that holds the sentence's facts and most of its content words."""
-        facts, words = _facts(sentence.text) - self._said_facts, _words(sentence.text)
-        if not facts and len(words) < MIN_WORDS_TO_JUDGE:
+        facts, words = _facts(sentence.text) - self._said_facts, _words(sentence.text) - self._said_facts
+        if not facts and (len(words) < MIN_WORDS_TO_JUDGE or words <= self._asked):
             return Verdict(supported=True)
-        if not self._knows_names(sentence.text):
+        if len(words - facts) < MIN_WORDS_TO_JUDGE or not self._knows_names(sentence.text):
             return Verdict(supported=False)
         negated = bool(NEGATION.search(sentence.text))
-        fitting = [window for window in self._holding(facts) if window.negated == negated]
+        common = self._asked | UNITS | facts
+        fitting = [w for w in self._holding(facts) if w.negated == negated and w.binds(sentence.text, facts, common)]
         best = max(fitting, key=lambda window: _similarity(words, window.words), default=None)
         if best is None or len(words & best.words) < MIN_COVERAGE * len(words):
             return Verdict(supported=False)
@@ -158,6 +182,21 @@ def quote(passage: Passage, span: Span, text_start: int, text_end: int) -> Citat
     )
 
 
+def _clauses(text: str) -> list[str]:
+    """The text cut into parts with a fact each: a part without one goes with the next, at the end with the last."""
+    clauses: list[str] = []
+    open_part = ""
+    for part in CLAUSE_END.split(text):
+        open_part = f"{open_part} {part}"
+        if _facts(part):
+            clauses.append(open_part)
+            open_part = ""
+    if clauses:
+        clauses[-1] += f" {open_part}"
+        return clauses
+    return [open_part]
+
+
 def _facts(text: str) -> frozenset[str]:
     """Numbers, prices, dates and addresses, in one spelling each."""
     addresses = {found.group().lower().rstrip(".,;)") for found in URL_OR_EMAIL.finditer(text)}
@@ -173,7 +212,8 @@ def _words(text: str) -> frozenset[str]:
     """What a text is about: stemmed Latin words without the common ones, and pairs of Chinese characters."""
     text = URL_OR_EMAIL.sub(" ", text)
     latin = {_stem(word) for word in WORD.findall(text.lower()) if word not in STOP_WORDS}
-    han = {run[i : i + 2] for run in HAN_RUN.findall(text) for i in range(max(1, len(run) - 1))}
+    runs = [run for run in HAN_RUN.findall(text) if HAN.match(run)]
+    han = {run[i : i + 2] for run in runs for i in range(max(1, len(run) - 1))}
     return frozenset(latin | han)
 
 

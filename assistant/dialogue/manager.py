@@ -213,7 +213,9 @@ class DialogueManager:
         messages = await self._log.recent_messages(head.conversation_id, limit=MAX_HISTORY_MESSAGES)
         before = [earlier for earlier in messages if earlier.position < event.position]
         said = [e.payload.text for e in before if e.author == "customer" and isinstance(e.payload, Message)]
-        return Question(message.text, message.language, exchanges(before), said, head.mode)
+        answers = [e.payload for e in before if e.author != "customer" and isinstance(e.payload, Message)]
+        just_told = {citation.entry_id for answer in answers[-1:] for citation in answer.citations}
+        return Question(message.text, message.language, exchanges(before), said, just_told, head.mode)
 
     async def _commit(self, turn: LiveTurn, reply: Reply, head: Head) -> None:
         generator = self._responder.generator

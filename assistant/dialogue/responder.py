@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -73,12 +73,16 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a customer asks, and what came before. ``earlier`` are their messages, oldest first."""
+    """What a customer asks, and what came before.
+
+    ``earlier`` are their messages, oldest first; ``just_told`` the entries that the last answer cited.
+    """
 
     text: str
     language: str
     history: Sequence[Exchange] = ()
     earlier: Sequence[str] = ()
+    just_told: Collection[str] = ()
     mode: Mode = "bot"
 
 
@@ -232,7 +236,10 @@ class Responder:
 
     async def _search(self, query: str, question: Question) -> list[Hit]:
         hits = await asyncio.to_thread(self._retriever.search, query, language=question.language)
-        if hits or query != question.text or not question.earlier:
+        if query != question.text:
+            # Who asks on wants something else than what the last answer said, near as that entry is.
+            return [hit for hit in hits if hit.passage.entry_id not in question.just_told] or hits
+        if hits or not question.earlier:
             return hits
         # A question that finds nothing by itself may go on with the last one without saying so.
         joined = f"{question.earlier[-1]} {question.text}"
@@ -250,7 +257,11 @@ class Responder:
 
 
 class Draft:
-    """An answer being written: whole sentences are judged and released, the rest is held back."""
+    """An answer being written: whole sentences are judged, and released once one rests on a passage.
+
+    A sentence that claims nothing ("Sure, I can help!") waits for the next that does, so that nothing is shown
+    which is taken back when no claim follows.
+    """
 
     def __init__(self, grounds: Grounds, sink: Sink, clock: Stopwatch) -> None:
         self.text = ""
@@ -261,15 +272,19 @@ class Draft:
         self._sink = sink
         self._clock = clock
         self._held = ""
+        self._num_judged = 0
 
     def take(self, piece: Piece) -> bool:
         """Take some new text; False once nothing more is wanted."""
         if piece.text:
             self._clock.mark("first_token")
         self._held += piece.text if self.text or self._held else piece.text.lstrip()
-        ready = len(self._held) if piece.finish_reason == "stop" else complete(self._held)
-        if not self._release(ready):
+        ended = piece.finish_reason == "stop"
+        if not self._judge(len(self._held) if ended else complete(self._held)):
+            self.end("stop", "the rest was not supported by the passages and was not sent")
             return False
+        if ended and self.citations:
+            self._release(self._num_judged)
         if piece.finish_reason:
             self.finish_reason = piece.finish_reason
         return piece.finish_reason is None
@@ -278,24 +293,30 @@ class Draft:
         """Keep what was released, and say why there is no more."""
         self.finish_reason, self.reason = finish_reason, reason
 
-    def _release(self, ready: int) -> bool:
+    def _judge(self, ready: int) -> bool:
+        """Judge the new sentences among the first ``ready`` characters held; False at one without support."""
+        grounded, supported = 0, True
         for span in sentences(self._held[:ready]):
-            offset = len(self.text) + span.start
-            verdict = self._grounds.judge(Span(span.text, offset, offset + len(span.text)))
+            if span.end <= self._num_judged:
+                continue
+            start = len(self.text) + span.start
+            verdict = self._grounds.judge(Span(span.text, start, start + len(span.text)))
             if not verdict.supported:
-                self._let_go(span.start)
-                self.end("stop", "the rest was not supported by the passages and was not sent")
-                return False
+                supported = False
+                break
+            self._num_judged = span.end
             if verdict.citation:
                 self.citations.append(verdict.citation)
-        self._let_go(ready)
-        return True
+                grounded = span.end
+        self._release(grounded)
+        return supported
 
-    def _let_go(self, end: int) -> None:
+    def _release(self, end: int) -> None:
         if released := self._held[:end]:
             self.text += released
             self._sink.release(released)
-        self._held = self._held[end:]
+            self._held = self._held[end:]
+            self._num_judged = max(0, self._num_judged - end)
 
 
 class Stopwatch:

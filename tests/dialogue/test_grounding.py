@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.dialogue.grounding import Grounds, Span, complete, sentences
-from tests.dialogue.scripted import STEPS_ZH, WINDOW
+from tests.dialogue.scripted import STEPS_ZH, WINDOW, passage
 
 pytestmark = pytest.mark.unit
 
@@ -45,6 +45,37 @@ def test_what_a_passage_says_may_be_sent(sentence: str) -> None:
 )
 def test_what_no_passage_says_is_not_sent(sentence: str) -> None:
     assert not judge(sentence).supported
+
+
+RATES = passage(
+    "window",
+    "How long can I return an item?",
+    "You have 30 days from delivery for most items, such as lamps. Shoes and clothing can be returned for 60 days, "
+    "furniture for 14 days. Delivery to Austria costs EUR 7.90, to other EU countries EUR 12.90.",
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "supported"),
+    [
+        ("Shoes and clothing can be returned for 14 days.", False),
+        ("Furniture can be returned for 60 days.", False),
+        ("Furniture can be returned for 14 days.", True),
+        ("You can return shoes for 60 days, and furniture for 14 days.", True),
+        ("Delivery to Austria costs EUR 12.90.", False),
+        ("Delivery to other EU countries costs EUR 12.90.", True),
+        ("The answer is: 14.", False),
+        ("You have 30 days from delivery for most items, and you can add it in the basket.", False),
+    ],
+)
+def test_a_number_belongs_to_its_own_words(sentence: str, supported: bool) -> None:
+    assert Grounds([RATES]).judge(Span(sentence, 0, len(sentence))).supported is supported
+
+
+def test_repeating_the_question_is_no_answer() -> None:
+    verdict = judge("You want to return an item for how long?", ["how long can I return an item"])
+    assert verdict.supported
+    assert verdict.citation is None
 
 
 def test_a_number_the_customer_gave_may_be_repeated() -> None:

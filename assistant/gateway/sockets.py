@@ -1,0 +1,104 @@
+"""The open sockets: how many one address and one visitor may have, and closing them all at shutdown.
+
+Bounds: `sockets_per_address` and `sockets_per_visitor` of the settings; `DRAIN_S` for the last farewell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import structlog
+
+from assistant.config import GatewaySettings
+from assistant.gateway.protocol import CloseCode, Refusal
+
+DRAIN_S = 10.0
+
+log = structlog.get_logger()
+
+
+class Closable(Protocol):
+    """An open socket, as far as this file is concerned."""
+
+    def end(self, code: CloseCode) -> None:
+        """Ask it to close; returns at once."""
+
+
+class Sockets:
+    """Every open socket of this process."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._num_by_address: defaultdict[str, int] = defaultdict(int)
+        self._by_visitor: defaultdict[str, list[Closable]] = defaultdict(list)
+        self._open: set[Closable] = set()
+        self._all_closed = asyncio.Event()
+        self.is_draining = False
+
+    @contextmanager
+    def admit(self, address: str) -> Iterator[None]:
+        """A place for one more socket from this address. Raises `Refusal`."""
+        if self.is_draining:
+            raise Refusal("draining", "The assistant is shutting down.", fix="Try again.", retry_after_ms=2_000)
+        limit = self._settings.sockets_per_address
+        if self._num_by_address[address] >= limit:
+            raise Refusal(
+                "too_many_sockets",
+                f"{limit} sockets are open from this address.",
+                fix="Close one.",
+                retry_after_ms=5_000,
+            )
+        self._num_by_address[address] += 1
+        try:
+            yield
+        finally:
+            self._num_by_address[address] -= 1
+            if not self._num_by_address[address]:
+                del self._num_by_address[address]
+
+    @contextmanager
+    def opened(self, socket: Closable) -> Iterator[None]:
+        """The socket is open for as long as this lasts."""
+        self._open.add(socket)
+        if self.is_draining:  # shutdown began while it was being upgraded
+            socket.end(CloseCode.DRAINING)
+        try:
+            yield
+        finally:
+            self._open.discard(socket)
+            if not self._open:
+                self._all_closed.set()
+
+    @contextmanager
+    def joined(self, socket: Closable, visitor_id: str) -> Iterator[None]:
+        """The socket is this visitor's; where that is one too many, the oldest is closed."""
+        theirs = self._by_visitor[visitor_id]
+        theirs.append(socket)
+        if len(theirs) > self._settings.sockets_per_visitor:
+            theirs.pop(0).end(CloseCode.REPLACED)
+        try:
+            yield
+        finally:
+            if socket in theirs:
+                theirs.remove(socket)
+            if not self._by_visitor.get(visitor_id):
+                self._by_visitor.pop(visitor_id, None)
+
+    async def drain(self) -> None:
+        """Close all sockets with 4503 and let no new one in."""
+        self.is_draining = True
+        if not self._open:
+            return
+        log.info("draining", sockets=len(self._open))
+        self._all_closed.clear()
+        for socket in list(self._open):
+            socket.end(CloseCode.DRAINING)
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._all_closed.wait()
+        except TimeoutError:
+            log.warning("sockets_left_open", sockets=len(self._open))

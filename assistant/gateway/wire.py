@@ -1,0 +1,76 @@
+"""A websocket as the gateway sees it: text in, frames out, one way to end.
+
+Bounds: a frame is at most ``max_frame_bytes`` (4413); what is announced as more than `HARD_LIMIT` times
+that is closed by aiohttp with 1009 before it is read. `CLOSE_S` for the last farewell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp import WSMsgType, web
+
+from assistant.config import GatewaySettings
+from assistant.gateway.frames import Frame, to_json
+from assistant.gateway.protocol import CloseCode, Refusal
+
+HARD_LIMIT = 2
+CLOSE_S = 5.0
+ABNORMAL = 1006  # RFC 6455: the connection ended without a close frame
+
+
+class Ended(Exception):
+    """The talk over a socket is over; without a code the other side has left."""
+
+    def __init__(self, code: CloseCode | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Wire:
+    """One upgraded connection. Only one task may send at a time, and only one receive."""
+
+    def __init__(self, request: web.Request, settings: GatewaySettings) -> None:
+        self._request = request
+        self._max_frame_bytes = settings.max_frame_bytes
+        self.websocket = web.WebSocketResponse(
+            heartbeat=settings.heartbeat_s,
+            max_msg_size=HARD_LIMIT * settings.max_frame_bytes,
+            compress=False,
+            timeout=CLOSE_S,
+        )
+
+    async def receive(self) -> str:
+        """The next text frame. Raises `Refusal` for any other, `Ended` when the other side has left."""
+        message = await self.websocket.receive()
+        if message.type is WSMsgType.BINARY:
+            raise Refusal("binary_frame", "The frame is binary.", fix="Send JSON in a text frame.")
+        if message.type is not WSMsgType.TEXT:
+            raise Ended
+        num_bytes = len(message.data.encode())
+        if num_bytes > self._max_frame_bytes:
+            raise Refusal(
+                "too_large",
+                f"The frame has {num_bytes} bytes; the limit is {self._max_frame_bytes}.",
+                fix="Send less at once.",
+                close_code=CloseCode.TOO_LARGE,
+            )
+        return str(message.data)
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame, waiting while the other side reads too slowly. Raises `Ended`."""
+        try:
+            await self.websocket.send_str(to_json(frame))
+        except ConnectionError as error:
+            raise Ended from error
+
+    async def close(self, code: CloseCode | None) -> int:
+        """Say good-bye, for at most `CLOSE_S` twice; gives the code the connection ended with."""
+        if code is not None:
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(2 * CLOSE_S):
+                    await self.websocket.close(code=code, message=code.name.lower().encode())
+        if self._request.transport is not None and not self.websocket.closed:
+            self._request.transport.abort()  # buffers that nobody reads would be kept for ever
+        return code or self.websocket.close_code or ABNORMAL

@@ -1,0 +1,249 @@
+"""The index on disk: a folder with ``manifest.json`` and the three files it names.
+
+The files' names contain their sha256, and the manifest is replaced last by one rename. So a reader
+sees the old index or the new one, whenever a save is cut off, and a full disk leaves the old one
+untouched. (Swapping whole folders would need two renames, with no index between them.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
+
+from assistant.config import Settings
+from assistant.errors import IndexArtifactError, StorageError
+from assistant.retrieval.embedding import Encoders
+from assistant.retrieval.index import (
+    EncoderIdentity,
+    FaqIndex,
+    Progress,
+    Row,
+    VectorTable,
+    build_index,
+    english_rows,
+    multilingual_rows,
+    row_languages,
+)
+from assistant.retrieval.sources import Entry, Knowledge, load_knowledge
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+REBUILD = "Run `assistant index` to build it again."
+
+_SUFFIXES = {"entries": ".jsonl", "english": ".faiss", "multilingual": ".faiss"}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of the index."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ``manifest.json`` says."""
+
+    format_version: int
+    created: datetime
+    content_hash: str
+    num_entries: int
+    num_vectors: dict[str, int]
+    encoders: dict[str, EncoderIdentity]
+    files: dict[str, StoredFile]
+
+
+_MANIFEST = TypeAdapter(Manifest)
+_ENTRY = TypeAdapter(Entry)
+
+
+def open_or_build(
+    settings: Settings, encoders: Encoders, *, progress: Progress | None = None
+) -> tuple[FaqIndex, Knowledge]:
+    """The saved index if it fits the knowledge base and the encoders; otherwise build and save it first.
+
+    Raises `KnowledgeError` (nothing to index) and `StorageError`. Blocking.
+    """
+    knowledge = load_knowledge(settings.knowledge.root)
+    try:
+        index = load_index(settings.index_dir, encoders)
+        if index.is_current(knowledge.content_hash):
+            return index, knowledge
+        log.info("index.outdated", folder=str(settings.index_dir))
+    except IndexArtifactError as error:
+        log.info("index.not_usable", cause=error.message)
+    index = build_index(knowledge, encoders, progress=progress)
+    save_index(index, settings.index_dir)
+    log.info("index.built", num_entries=len(index.entries), num_vectors=len(index.english) + len(index.multilingual))
+    return index, knowledge
+
+
+def save_index(index: FaqIndex, folder: Path) -> None:
+    """Write ``index`` into ``folder`` in place of what is there. Raises `StorageError`; then the old one stays."""
+    contents = {
+        "entries": b"".join(_ENTRY.dump_json(entry) + b"\n" for entry in index.entries),
+        "english": index.english.to_bytes(),
+        "multilingual": index.multilingual.to_bytes(),
+    }
+    manifest = _manifest(index, contents)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            _replace(folder, manifest, contents)
+    except OSError as error:
+        raise StorageError(
+            f"The index of {sum(map(len, contents.values()))} bytes cannot be saved in {folder}: {error.strerror}.",
+            fix="Make room or give write access there, or set data_dir to another place. An older index was kept.",
+        ) from error
+
+
+def load_index(folder: Path, encoders: Encoders) -> FaqIndex:
+    """Read what `save_index` wrote. Raises `IndexArtifactError` if it is missing, damaged or from other encoders."""
+    manifest = _read_manifest(folder)
+    _check_encoders(folder, manifest, encoders)
+    contents = _read_files(folder, manifest)
+    entries = tuple(_ENTRY.validate_json(line) for line in contents["entries"].splitlines())
+    english = _table(entries, english_rows(entries), contents["english"])
+    multilingual = _table(entries, multilingual_rows(entries), contents["multilingual"])
+    return FaqIndex(
+        entries=entries,
+        content_hash=manifest.content_hash,
+        created=manifest.created,
+        english=english,
+        multilingual=multilingual,
+        english_encoder=manifest.encoders["english"],
+        multilingual_encoder=manifest.encoders["multilingual"],
+    )
+
+
+def inspect_index(folder: Path) -> Manifest:
+    """What the saved index is made of, its files checked; needs no encoder. Raises `IndexArtifactError`."""
+    manifest = _read_manifest(folder)
+    _read_files(folder, manifest)
+    return manifest
+
+
+def _manifest(index: FaqIndex, contents: Mapping[str, bytes]) -> Manifest:
+    digests = {part: hashlib.sha256(data).hexdigest() for part, data in contents.items()}
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        created=index.created,
+        content_hash=index.content_hash,
+        num_entries=len(index.entries),
+        num_vectors={"english": len(index.english), "multilingual": len(index.multilingual)},
+        encoders={"english": index.english_encoder, "multilingual": index.multilingual_encoder},
+        files={part: StoredFile(f"{part}-{sha[:16]}{_SUFFIXES[part]}", sha) for part, sha in digests.items()},
+    )
+
+
+def _replace(folder: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+    try:
+        for part, data in contents.items():
+            _write(folder / manifest.files[part].name, data)
+        _write(folder / MANIFEST, _MANIFEST.dump_json(manifest, indent=1))
+    finally:
+        _remove_unnamed(folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The file appears whole or not at all."""
+    partial = path.with_name(path.name + ".tmp")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove_unnamed(folder: Path) -> None:
+    """Remove what no manifest names (any more), and what a killed process left half-written."""
+    try:
+        named = {file.name for file in _read_manifest(folder).files.values()}
+    except IndexArtifactError:
+        named = set()
+    for pattern in (*(f"{part}-*{suffix}" for part, suffix in _SUFFIXES.items()), "*.tmp"):
+        for path in folder.glob(pattern):
+            if path.name not in named:
+                with suppress(OSError):  # a file too many does no harm
+                    path.unlink()
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    try:
+        data = path.read_bytes()
+        version = TypeAdapter(dict[str, object]).validate_json(data).get("format_version")
+    except FileNotFoundError as error:
+        raise IndexArtifactError(f"There is no index in {folder}.", fix=REBUILD) from error
+    except (OSError, ValidationError) as error:
+        raise IndexArtifactError(f"The index's {path} cannot be read.", fix=REBUILD) from error
+    if version != FORMAT_VERSION:
+        raise IndexArtifactError(
+            f"The index in {folder} has format {version}; this version reads {FORMAT_VERSION}.", fix=REBUILD
+        )
+    try:
+        manifest = _MANIFEST.validate_json(data)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise IndexArtifactError(f"The index's {path} has a wrong {field}.", fix=REBUILD) from error
+    if set(manifest.files) != set(_SUFFIXES) or set(manifest.encoders) != {"english", "multilingual"}:
+        raise IndexArtifactError(f"The index's {path} names other parts than {', '.join(_SUFFIXES)}.", fix=REBUILD)
+    return manifest
+
+
+def _check_encoders(folder: Path, manifest: Manifest, encoders: Encoders) -> None:
+    for part, encoder in (("english", encoders.english), ("multilingual", encoders.multilingual)):
+        made, ours = manifest.encoders[part], EncoderIdentity.of(encoder)
+        for name, theirs, own in (
+            ("name", made.name, ours.name),
+            ("dimension", made.dimension, ours.dimension),
+            ("fingerprint", made.fingerprint, ours.fingerprint),
+        ):
+            if theirs != own:
+                raise IndexArtifactError(
+                    f"The index in {folder} was made with another {part} encoder: {name} {theirs}, not {own}.",
+                    fix=REBUILD,
+                )
+
+
+def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    return {part: _read(folder, manifest.files[part]) for part in _SUFFIXES}
+
+
+def _read(folder: Path, file: StoredFile) -> bytes:
+    path = folder / file.name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise IndexArtifactError(f"The index's {path} cannot be read: {error.strerror}.", fix=REBUILD) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != file.sha256:
+        raise IndexArtifactError(f"The index's {path} has sha256 {found}, expected {file.sha256}.", fix=REBUILD)
+    return data
+
+
+def _table(entries: tuple[Entry, ...], rows: list[Row], data: bytes) -> VectorTable:
+    table = VectorTable.from_bytes(rows, row_languages(entries, rows), data)
+    assert len(table) == len(rows), "the files carry their own sha256, so only a bug can part them"
+    return table

@@ -1,0 +1,137 @@
+"""Ends: dead peers, draining, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket as sockets
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from assistant.config import Settings
+from assistant.conversation.database import Database
+from assistant.errors import ConfigError
+from assistant.gateway import app as gateway_app
+from assistant.gateway.app import make_app, serve
+from tests.gateway.conftest import StartRig
+from tests.gateway.rig import PATIENCE_S, Rig, ScriptedResponder, SocketClient, VisitorClient, build_parts
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[web.Application]:
+    database = Database(settings.log_url)
+    await database.open()
+    parts, manager = build_parts(settings, database, ScriptedResponder(), [])
+    yield make_app(parts)
+    await manager.close()
+    await database.close()
+
+
+async def serving(app: web.Application) -> tuple[asyncio.Task[None], str]:
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(app, host="127.0.0.1", port=0, on_listening=listening.set_result))
+    return task, await asyncio.wait_for(listening, PATIENCE_S)
+
+
+async def test_draining_closes_every_socket_with_4503_and_lets_none_in(rig: Rig, visitor: VisitorClient) -> None:
+    joined, nameless = await visitor.join(), await visitor.upgrade()
+    _, *codes = await asyncio.gather(rig.gateway.sockets.drain(), joined.closed(), nameless.closed())
+    assert codes == [4503, 4503]
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await visitor.upgrade()
+    assert refused.value.status == 503
+    assert refused.value.headers is not None
+    assert refused.value.headers["Retry-After"] == "2"
+    async with rig.http.get(rig.url("/readyz")) as ready:
+        assert (await ready.json())["missing"] == ["shutting down"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_closes_the_sockets_first_and_cleans_up_then(
+    app: web.Application, number: signal.Signals
+) -> None:
+    order = []
+
+    async def parts_open(_: web.Application) -> AsyncIterator[None]:
+        yield
+        order.append("cleaned up")
+
+    app.cleanup_ctx.append(parts_open)
+    task, url = await serving(app)
+    async with aiohttp.ClientSession() as http:
+        async with http.post(f"{url}/v1/visitor-tokens", json={}) as response:
+            token = (await response.json())["token"]
+        socket = SocketClient(await http.ws_connect(f"{url}/v1/ws"))
+        await socket.send("hello", token=token)
+        await socket.until("resumed")
+        os.kill(os.getpid(), number)
+        order.append(str(await socket.closed()))
+        await asyncio.wait_for(task, PATIENCE_S)
+    assert order == ["4503", "cleaned up"]
+    with pytest.raises(OSError, match="Connect call failed"):
+        await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+
+
+async def test_a_taken_port_is_told_with_the_setting(app: web.Application) -> None:
+    with sockets.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match=r"\[gateway\] host or port"):
+            await serve(app, host="127.0.0.1", port=taken.getsockname()[1])
+
+
+async def test_a_request_whose_headers_do_not_arrive_is_cut_off(
+    app: web.Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_app, "KEEPALIVE_S", 0.05)
+    task, url = await serving(app)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost:")
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+    writer.close()
+    await writer.wait_closed()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(task, PATIENCE_S)
+
+
+async def test_a_peer_that_answers_no_ping_is_dropped(start: StartRig) -> None:
+    rig = await start(heartbeat_s=0.1)
+    visitor = await rig.visitor()
+    dead = await rig.http.ws_connect(rig.url("/v1/ws"), autoping=False)
+    await dead.send_json({"type": "hello", "token": await visitor.token()})
+    kinds = [message.type async for message in dead]
+    assert aiohttp.WSMsgType.PING in kinds
+    assert dead.close_code == 1006
+    live = await visitor.join()
+    await live.say("still served")
+    await live.until_answered()
+
+
+async def test_a_peer_that_reads_nothing_does_not_hold_up_the_shutdown(
+    rig: Rig, visitor: VisitorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assistant.gateway.wire.CLOSE_S", 0.05)
+    rig.responder.sentences = ["All work and no play. " * 1_000] * 50
+    socket = await visitor.join()
+    transport = socket.websocket._response.connection.transport  # type: ignore[union-attr]
+    transport.pause_reading()
+    for number in range(5):
+        await socket.say("tell me a very long story", f"m{number}")
+    await until_blocked(rig)
+    await asyncio.wait_for(rig.gateway.sockets.drain(), PATIENCE_S)
+    assert rig.gateway.sockets._open == set()
+    transport.abort()
+
+
+async def until_blocked(rig: Rig) -> None:
+    """Until the server's transport has taken all it takes."""
+    [opened] = rig.gateway.sockets._open
+    protocol = opened._wire._request.protocol  # type: ignore[attr-defined]
+    while not protocol._paused:  # noqa: ASYNC110 - aiohttp tells nobody
+        await asyncio.sleep(0)
