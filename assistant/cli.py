@@ -226,12 +226,13 @@ def train_sft(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="JSON Lines (.jsonl, .jsonl.gz): messages or transcript rows.")],
     to: Annotated[Path, typer.Option("--out", help="The folder of the adapter to make.")],
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data.")] = None,
+    epochs: Annotated[float, typer.Option(help="Passes over the data.")] = 3.0,
     max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The peak learning rate.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Conversations per step.")] = None,
-    lora_rank: Annotated[int | None, typer.Option(help="The rank of the LoRA matrices.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed and data give the same adapter.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="The peak learning rate.")] = 2e-4,
+    batch_size: Annotated[int, typer.Option(help="Conversations per step.")] = 4,
+    lora_rank: Annotated[int, typer.Option(help="The rank of the LoRA matrices.")] = 16,
+    max_length: Annotated[int, typer.Option(help="Tokens of a conversation; the oldest turns are cut.")] = 1024,
+    seed: Annotated[int, typer.Option(help="The same seed and data give the same adapter.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an adapter that is there.")] = False,
 ) -> None:
     """Fine-tune a LoRA adapter on conversations; serve it with --adapter."""
@@ -239,18 +240,21 @@ def train_sft(
     from training.finetune import SftOptions, finetune
 
     settings = settings_of(context)
-    models.pull(settings, settings.generation.model)
-    chosen = {
-        "epochs": epochs,
-        "max_steps": max_steps,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "lora_rank": lora_rank,
-        "seed": seed,
-    }
     options = SftOptions(
-        file=file, out=to, overwrite=overwrite, **{name: value for name, value in chosen.items() if value is not None}
+        file=file,
+        out=to,
+        overwrite=overwrite,
+        epochs=epochs,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        lora_rank=lora_rank,
+        lora_alpha=2 * lora_rank,
+        max_length=max_length,
+        seed=seed,
     )
+    if settings.generation.model in models.BUILT_IN:
+        models.pull(settings, settings.generation.model)
     report = finetune(settings, options)
     out.print(str(report))
     out.print(f"Serve it:  assistant serve --adapter {to}")

@@ -94,14 +94,13 @@ def _knowledge(settings: Settings) -> Finding:
 def _index(settings: Settings) -> Finding:
     if not settings.index_dir.exists():
         return Finding("index", True, "not built yet", "The first start builds it, or: assistant index")
-    from assistant.retrieval.artifact import load_index
-    from assistant.retrieval.embedding import load_encoders
+    from assistant.retrieval.artifact import inspect_index
 
     try:
-        found = load_index(settings.index_dir, load_encoders(settings))
+        manifest = inspect_index(settings.index_dir)
     except AssistantError as error:
         return Finding("index", False, error.message, error.fix)
-    return Finding("index", True, f"{len(found.entries)} entries in {settings.index_dir}")
+    return Finding("index", True, f"{manifest.num_entries} entries in {settings.index_dir}")
 
 
 def _port(settings: Settings) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from aiohttp import web
@@ -16,7 +16,9 @@ from assistant.conversation.database import Database
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.manager import DialogueManager
+from assistant.dialogue.prompt import PROMPT_VERSION
 from assistant.dialogue.responder import Responder
+from assistant.errors import AdapterError
 from assistant.gateway import app as gateway
 from assistant.generation.engine import Engine
 from assistant.retrieval.artifact import open_or_build
@@ -66,6 +68,7 @@ async def running_engine(settings: Settings) -> AsyncIterator[Engine]:
     """The chat model on its thread."""
     engine = Engine(settings)
     await asyncio.to_thread(engine.load)
+    _refuse_other_prompt(engine)
     engine.start()
     try:
         yield engine
@@ -84,17 +87,29 @@ async def running_responder(settings: Settings, tell: Tell) -> AsyncIterator[Res
 @asynccontextmanager
 async def running_app(settings: Settings, tell: Tell) -> AsyncIterator[web.Application]:
     """The whole assistant as a web application; what a crash left unanswered is answered."""
-    database, bus = Database(settings.log_url), Bus()
-    await database.open()
-    try:
-        async with running_responder(settings, tell) as responder:
-            conversations = ConversationLog(database, bus)
-            manager = DialogueManager(log=conversations, bus=bus, responder=responder, settings=settings)
-            parts = gateway.Parts(settings, conversations, Visitors(database), bus, manager, ready=list)
-            await manager.start()
-            try:
-                yield gateway.make_app(parts)
-            finally:
-                await manager.close()
-    finally:
-        await database.close()
+    async with AsyncExitStack() as stack:
+        bus, database = Bus(), Database(settings.log_url)
+        await database.open()
+        stack.push_async_callback(database.close)
+        retriever = await asyncio.to_thread(build_retriever, settings, tell)
+        engine = await stack.enter_async_context(running_engine(settings))
+        conversations = ConversationLog(database, bus)
+        responder = Responder(retriever, engine, settings)
+        manager = DialogueManager(log=conversations, bus=bus, responder=responder, settings=settings)
+        stack.push_async_callback(manager.close)
+        await manager.start()
+
+        def missing() -> list[str]:
+            return [] if engine.is_alive else ["the chat model's thread ended; restart the server and see its log"]
+
+        yield gateway.make_app(gateway.Parts(settings, conversations, Visitors(database), bus, manager, ready=missing))
+
+
+def _refuse_other_prompt(engine: Engine) -> None:
+    card = engine.adapter_card
+    if card is not None and card.prompt_version != PROMPT_VERSION:
+        raise AdapterError(
+            f"The adapter {engine.adapter_name} was trained with prompt version {card.prompt_version}, "
+            f"and version {PROMPT_VERSION} is served.",
+            fix="Train it again: assistant train sft.",
+        )

@@ -19,8 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from assistant.config import Settings
 from assistant.conversation.events import new_id
 from assistant.dialogue.context import standalone
+from assistant.dialogue.draft import Phase
 from assistant.dialogue.prompt import Exchange
-from assistant.dialogue.responder import Phase, Question, Reply, Responder
+from assistant.dialogue.responder import Question, Reply, Responder
 from assistant.language import detect
 
 out = Console(highlight=False)

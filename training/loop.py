@@ -82,7 +82,7 @@ def _accumulate(model: PeftModel, group: Sequence[Batch]) -> float:
     total = 0.0
     for batch in group:
         loss = _summed_loss(model, batch) / num_targets
-        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        loss.backward()
         total += float(loss.detach())
     return total
 

@@ -31,8 +31,9 @@ from assistant.conversation.events import (
 from assistant.conversation.log import ConversationLog, Head
 from assistant.dialogue import replies
 from assistant.dialogue.context import exchanges
+from assistant.dialogue.draft import Phase
 from assistant.dialogue.markup import plain_html, to_html
-from assistant.dialogue.responder import Phase, Question, Reply, Responder
+from assistant.dialogue.responder import Question, Reply, Responder
 from assistant.errors import AssistantError, Busy, UnknownMessage
 from assistant.language import detect, fold
 

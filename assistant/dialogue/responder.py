@@ -6,12 +6,10 @@ It knows no log, no socket and no database; `manager` gives it those.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import time
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import structlog
 
@@ -19,7 +17,8 @@ from assistant.config import Settings
 from assistant.conversation.events import Citation, Decision, Mode, PromptPassage
 from assistant.dialogue import prompt, replies
 from assistant.dialogue.context import fit, standalone
-from assistant.dialogue.grounding import Grounds, Span, complete, quote, sentences
+from assistant.dialogue.draft import Draft, Sink, Stopwatch
+from assistant.dialogue.grounding import Grounds, Span, quote
 from assistant.dialogue.handoff import email_address, wants_person
 from assistant.dialogue.policy import Plan, decide
 from assistant.dialogue.prompt import Exchange
@@ -28,8 +27,6 @@ from assistant.errors import GenerationError
 from assistant.values import ChatMessage, FinishReason, Hit, Passage, Piece, Sampling
 
 log = structlog.get_logger()
-
-Phase = Literal["searching", "writing"]
 
 
 class Retriever(Protocol):
@@ -59,16 +56,6 @@ class Generator(Protocol):
 
     def stream(self, messages: Sequence[ChatMessage], *, sampling: Sampling) -> AsyncGenerator[Piece]:
         """The continuation, piece by piece; raises `GenerationError`."""
-
-
-class Sink(Protocol):
-    """Where a turn shows how far it is."""
-
-    def enter(self, phase: Phase) -> None:
-        """The turn reached a phase."""
-
-    def release(self, text: str) -> None:
-        """Some more of the answer, which will not be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +106,22 @@ class Responder:
     async def respond(self, question: Question, sink: Sink) -> Reply:
         """Answer one question. Cancelling it stops the model at the next token; `sink` has what was released."""
         clock = Stopwatch()
-        if reply := self._without_search(question):
-            return clock.stamp(reply)
+        reply = self._without_search(question) or await self._with_search(question, sink, clock)
+        return replace(reply, timings_ms=clock.finish())
+
+    async def _with_search(self, question: Question, sink: Sink, clock: Stopwatch) -> Reply:
         sink.enter("searching")
         query = standalone(question.text, question.earlier)
         hits = await self._search(query, question)
         clock.mark("search")
-        plan = decide(
-            hits,
-            language=question.language,
-            can_write=self._can_write(question.language),
-            settings=self._settings.dialogue,
-        )
+        can_write = self._can_write(question.language)
+        plan = decide(hits, language=question.language, can_write=can_write, settings=self._settings.dialogue)
         if plan.decision == "abstained":
-            return clock.stamp(self._abstain(question, plan))
+            return self._abstain(question, plan)
         if plan.decision == "verbatim":
-            return clock.stamp(self._curated(question, plan))
+            return self._curated(question, plan)
         sink.enter("writing")
-        return clock.stamp(await self._compose(question, query, plan, sink, clock))
+        return await self._compose(question, query, plan, sink, clock)
 
     # -- without the model
 
@@ -254,88 +239,6 @@ class Responder:
     def _brand_name(self) -> str:
         # One name in every prompt: a conversation may change its language, its prompt's beginning may not.
         return replies.local(self._settings.brand.name, "en")
-
-
-class Draft:
-    """An answer being written: whole sentences are judged, and released once one rests on a passage.
-
-    A sentence that claims nothing ("Sure, I can help!") waits for the next that does, so that nothing is shown
-    which is taken back when no claim follows.
-    """
-
-    def __init__(self, grounds: Grounds, sink: Sink, clock: Stopwatch) -> None:
-        self.text = ""
-        self.citations: list[Citation] = []
-        self.finish_reason: FinishReason = "stop"
-        self.reason = ""
-        self._grounds = grounds
-        self._sink = sink
-        self._clock = clock
-        self._held = ""
-        self._num_judged = 0
-
-    def take(self, piece: Piece) -> bool:
-        """Take some new text; False once nothing more is wanted."""
-        if piece.text:
-            self._clock.mark("first_token")
-        self._held += piece.text if self.text or self._held else piece.text.lstrip()
-        ended = piece.finish_reason == "stop"
-        if not self._judge(len(self._held) if ended else complete(self._held)):
-            self.end("stop", "the rest was not supported by the passages and was not sent")
-            return False
-        if ended and self.citations:
-            self._release(self._num_judged)
-        if piece.finish_reason:
-            self.finish_reason = piece.finish_reason
-        return piece.finish_reason is None
-
-    def end(self, finish_reason: FinishReason, reason: str) -> None:
-        """Keep what was released, and say why there is no more."""
-        self.finish_reason, self.reason = finish_reason, reason
-
-    def _judge(self, ready: int) -> bool:
-        """Judge the new sentences among the first ``ready`` characters held; False at one without support."""
-        grounded, supported = 0, True
-        for span in sentences(self._held[:ready]):
-            if span.end <= self._num_judged:
-                continue
-            start = len(self.text) + span.start
-            verdict = self._grounds.judge(Span(span.text, start, start + len(span.text)))
-            if not verdict.supported:
-                supported = False
-                break
-            self._num_judged = span.end
-            if verdict.citation:
-                self.citations.append(verdict.citation)
-                grounded = span.end
-        self._release(grounded)
-        return supported
-
-    def _release(self, end: int) -> None:
-        if released := self._held[:end]:
-            self.text += released
-            self._sink.release(released)
-            self._held = self._held[end:]
-            self._num_judged = max(0, self._num_judged - end)
-
-
-class Stopwatch:
-    """Milliseconds from the turn's beginning to its marks; each mark counts once."""
-
-    def __init__(self) -> None:
-        self._begin = time.perf_counter()
-        self._marks: dict[str, float] = {}
-
-    def mark(self, name: str) -> None:
-        """Note a moment, if it is the first of its name."""
-        self._marks.setdefault(name, round((time.perf_counter() - self._begin) * 1000, 1))
-
-    def stamp(self, reply: Reply) -> Reply:
-        """The reply with all moments; an answer that was not generated has its first token at its end."""
-        self.mark("total")
-        self._marks.setdefault("first_token", self._marks["total"])
-        self._marks.setdefault("search", 0.0)
-        return dataclasses.replace(reply, timings_ms=dict(self._marks))
 
 
 def _shown(passage: Passage) -> PromptPassage:

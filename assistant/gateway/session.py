@@ -68,6 +68,7 @@ class Session:
             manager=parts.manager,
             times=gateway.metrics.times,
             sent_seq=resumption.after_seq,
+            send=wire.send,
         )
 
     # -- the reader
@@ -172,8 +173,7 @@ class Session:
         while True:
             self._wake.clear()
             await self._send_replies()
-            async for frame in self._feed.news():
-                await self._wire.send(frame)
+            await self._feed.send_news()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._feed.refresh_s):
                     await self._wake.wait()
@@ -183,10 +183,9 @@ class Session:
         await self._wire.send(frames.welcome(head, self._parts.settings, locale=self._speaker.locale))
         if failure is not None:
             await self._wire.send(frames.ephemeral("resume_failed", head.conversation_id, {"reason": failure}))
-            await self._wire.send(await self._feed.snapshot(head))
+            await self._feed.send_snapshot(head)
             return
-        async for frame in self._feed.events(upto=head.last_seq):
-            await self._wire.send(frame)
+        await self._feed.send_events(upto=head.last_seq)
         await self._wire.send(frames.ephemeral("resumed", head.conversation_id, {"upto": head.last_seq}))
 
     async def _send_replies(self) -> None:

@@ -6,7 +6,6 @@ that is closed by aiohttp with 1009 before it is read. `CLOSE_S` for the last fa
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 from aiohttp import WSMsgType, web
@@ -66,11 +65,13 @@ class Wire:
             raise Ended from error
 
     async def close(self, code: CloseCode | None) -> int:
-        """Say good-bye, for at most `CLOSE_S` twice; gives the code the connection ended with."""
+        """Say good-bye and wait `CLOSE_S` for the answer; gives the code the connection ended with."""
         if code is not None:
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                async with asyncio.timeout(2 * CLOSE_S):
-                    await self.websocket.close(code=code, message=code.name.lower().encode())
-        if self._request.transport is not None and not self.websocket.closed:
-            self._request.transport.abort()  # buffers that nobody reads would be kept for ever
-        return code or self.websocket.close_code or ABNORMAL
+            with contextlib.suppress(ConnectionError):
+                # aiohttp shares one future among all who wait for a full buffer, and a cancelled `send` leaves it
+                # cancelled: who drains next gets a CancelledError that nobody asked for.
+                await self.websocket.close(code=code, message=code.name.lower().encode(), drain=False)
+        closed_with = self.websocket.close_code or ABNORMAL
+        if closed_with == ABNORMAL and self._request.transport is not None:
+            self._request.transport.abort()  # aiohttp only closes it, and waits for ever for buffers that nobody reads
+        return code or closed_with

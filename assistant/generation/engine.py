@@ -15,6 +15,7 @@ import structlog
 
 from assistant.config import Settings
 from assistant.errors import GenerationError, PromptTooLong
+from assistant.generation.adapter_card import AdapterCard
 from assistant.generation.loader import ChatModel, load_chat_model
 from assistant.generation.runner import Runner
 from assistant.generation.scheduler import Scheduler
@@ -77,6 +78,16 @@ class Engine:
     def adapter_name(self) -> str | None:
         """The adapter's name, if one is served."""
         return self._model.adapter_name
+
+    @property
+    def adapter_card(self) -> AdapterCard | None:
+        """What the served adapter was trained on and with."""
+        return self._model.adapter
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the model's thread runs."""
+        return self._thread is not None and self._thread.is_alive()
 
     @property
     def queue_depth(self) -> int:

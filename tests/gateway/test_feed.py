@@ -1,0 +1,109 @@
+"""The order of what a socket is sent, where events and the running answer meet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from assistant.conversation.bus import Bus
+from assistant.conversation.database import Database
+from assistant.conversation.events import ConversationId, Message, MessageId, NewEvent, Opened
+from assistant.conversation.log import ConversationLog
+from assistant.conversation.visitors import Visitors
+from assistant.dialogue.manager import LiveTurn
+from assistant.gateway.feed import Feed
+from assistant.gateway.metrics import Metrics
+
+pytestmark = pytest.mark.unit
+C = ConversationId("c_1")
+
+
+class Stage:
+    """A log, a bus, a running turn, and a feed that shows them."""
+
+    def __init__(self, database: Database, opening: Opened) -> None:
+        self.bus = Bus()
+        self.log = ConversationLog(database, self.bus)
+        self.turn: LiveTurn | None = None
+        self.sent: list[dict[str, Any]] = []
+        self.on_send: list[Any] = []
+        self._opening = opening
+        manager: Any = SimpleNamespace(live=lambda _: self.turn)
+        self.feed = Feed(
+            C, log=self.log, bus=self.bus, manager=manager, times=Metrics().times, sent_seq=0, send=self._send
+        )
+
+    async def _send(self, frame: dict[str, Any]) -> None:
+        self.sent.append(frame)
+        if self.on_send:
+            await self.on_send.pop(0)()
+
+    async def asks(self, message_id: str) -> None:
+        message = Message(message_id, "?", "", "en", client_msg_id=message_id)
+        await self.log.append(C, [NewEvent("customer", message)], opening=self._opening)
+
+    async def answers(self, turn: LiveTurn) -> None:
+        message = Message(turn.message_id, turn.text, "", "en", reply_to=turn.reply_to)
+        await self.log.append(C, [NewEvent("assistant", message)])
+
+    def begins(self, reply_to: str, text: str) -> LiveTurn:
+        self.turn = LiveTurn(C, MessageId(reply_to), self.bus, text=text)
+        return self.turn
+
+    def shown(self) -> list[str]:
+        return [f"{frame['type']} {frame['data'].get('text', '')}".strip() for frame in self.sent]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}")
+    await database.open()
+    visitor, _ = await Visitors(database).add("shop")
+    stage = Stage(database, Opened("shop", visitor.visitor_id))
+    with stage.bus.watch(C):
+        yield stage
+    await database.close()
+
+
+async def test_a_turn_that_is_committed_and_not_yet_gone_shows_no_more_text(stage: Stage) -> None:
+    await stage.asks("m_1")
+    turn = stage.begins("m_1", "an ans")
+    await stage.feed.send_news()
+    turn.release("wer")
+    await stage.answers(turn)
+    await stage.feed.send_news()
+    assert stage.shown() == ["message ?", "turn.started", "status", "delta an ans", "message an answer"]
+
+
+async def test_events_committed_while_older_ones_are_sent_come_before_the_turn_they_began(stage: Stage) -> None:
+    async def meanwhile() -> None:
+        await stage.asks("m_2")
+        stage.begins("m_2", "second")
+
+    await stage.asks("m_1")
+    stage.on_send.append(meanwhile)
+    await stage.feed.send_news()
+    assert stage.shown() == ["message ?", "message ?", "turn.started", "status", "delta second"]
+
+
+async def test_without_a_commit_the_log_is_not_read(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.asks("m_1")
+    turn = stage.begins("m_1", "")
+    await stage.feed.send_news()
+    monkeypatch.setattr(stage.log, "public_events", None)
+    turn.release("text")
+    await stage.feed.send_news()
+    assert stage.shown()[-1] == "delta text"
+
+
+async def test_a_snapshot_ends_the_turns_it_has(stage: Stage) -> None:
+    await stage.asks("m_1")
+    await stage.answers(stage.begins("m_1", "an answer"))
+    await stage.feed.send_snapshot(await stage.log.head(C))
+    await stage.feed.send_news()
+    assert stage.shown() == ["snapshot"]
+    assert [event["seq"] for event in stage.sent[0]["data"]["events"]] == [1, 2]
