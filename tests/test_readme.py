@@ -17,7 +17,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 def listed() -> dict[str, str]:
     """Path and comment of every line of the file tree."""
-    block = re.search(r"```text\n(assistant/\n.*?)```", README, re.S)
+    block = re.search(r"```text\n(assistant/ .*?)```", README, re.S)
     assert block, "the README has no file tree"
     folders: list[str] = []
     found = {}

@@ -34,7 +34,8 @@ from assistant.dialogue.context import exchanges
 from assistant.dialogue.draft import Phase
 from assistant.dialogue.markup import plain_html, to_html
 from assistant.dialogue.responder import Question, Reply, Responder
-from assistant.errors import AssistantError, Busy, UnknownMessage
+from assistant.errors import Busy, UnknownMessage
+from assistant.faults import report
 from assistant.language import detect, fold
 
 log = structlog.get_logger()
@@ -113,8 +114,12 @@ class DialogueManager:
         """Commit a customer's message and begin its turn; gives the committed event.
 
         The same ``client_msg_id`` gives the same event again. Raises `IdempotencyConflict` where its text
-        differs, and `Busy` before anything is stored where too many turns wait.
+        differs, and `Busy` before anything is stored where too many turns wait. A caller that is cancelled does
+        not part the commit from the turn.
         """
+        return await asyncio.shield(self._receive(speaker, text, client_msg_id))
+
+    async def _receive(self, speaker: Speaker, text: str, client_msg_id: str) -> Event:
         earlier = await self._log.client_message(speaker.conversation_id, client_msg_id)
         if earlier is None:
             self._refuse_overload(speaker.conversation_id)
@@ -177,7 +182,7 @@ class DialogueManager:
         if conversation_id not in self._tasks.values():
             self._turn.pop(conversation_id, None)
         if not task.cancelled() and (error := task.exception()):
-            log.error("turn_lost", conversation_id=conversation_id, error=repr(type(error)))
+            report("turn_lost", error, conversation_id=conversation_id)
 
     async def _take_turn(self, event: Event, message: Message) -> None:
         """One turn, alone in its conversation: show it, answer, commit the answer."""
@@ -204,10 +209,8 @@ class DialogueManager:
         except asyncio.CancelledError:
             text = turn.text.rstrip() or replies.stopped(said)
             return Reply(text, said, "composed", "stopped", finish_reason="interrupted")
-        except AssistantError as error:
-            log.error("turn_failed", conversation_id=head.conversation_id, error=type(error).__name__)
         except Exception as error:  # whatever broke, the customer gets an answer and the next turn runs
-            log.exception("turn_failed", conversation_id=head.conversation_id, error=type(error).__name__)
+            report("turn_failed", error, conversation_id=head.conversation_id)
         return Reply(replies.failed(said), said, "abstained", "the turn failed", finish_reason="error")
 
     async def _question(self, head: Head, event: Event, message: Message) -> Question:

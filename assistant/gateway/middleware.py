@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from assistant.errors import StorageError
-from assistant.gateway.faults import report
+from assistant.faults import report
 from assistant.gateway.parts import GATEWAY
 from assistant.gateway.protocol import ERROR_CODES, ErrorCode, Refusal
 

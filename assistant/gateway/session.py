@@ -17,8 +17,8 @@ import structlog
 from assistant.conversation.events import Message, TurnId
 from assistant.dialogue.manager import Speaker
 from assistant.errors import AssistantError, Busy, IdempotencyConflict, UnknownConversation, UnknownMessage
+from assistant.faults import report
 from assistant.gateway import frames
-from assistant.gateway.faults import report
 from assistant.gateway.feed import Feed
 from assistant.gateway.parts import Gateway
 from assistant.gateway.protocol import (

@@ -9,9 +9,9 @@ import structlog
 from aiohttp import web
 
 from assistant.dialogue.manager import Speaker
+from assistant.faults import report
 from assistant.gateway import frames
 from assistant.gateway.auth import Ticket
-from assistant.gateway.faults import report
 from assistant.gateway.parts import GATEWAY, Gateway
 from assistant.gateway.protocol import CloseCode, Hello, Refusal, parse
 from assistant.gateway.resume import Resumption, resume

@@ -11,18 +11,15 @@ import threading
 from collections import abc
 from collections.abc import AsyncGenerator, Callable
 
-import structlog
-
 from assistant.config import Settings
 from assistant.errors import GenerationError, PromptTooLong
+from assistant.faults import report
 from assistant.generation.adapter_card import AdapterCard
 from assistant.generation.loader import ChatModel, load_chat_model
 from assistant.generation.runner import Runner
 from assistant.generation.scheduler import Scheduler
 from assistant.generation.sequence import Mailbox, Sequence
 from assistant.values import ChatMessage, Piece, Sampling
-
-log = structlog.get_logger(__name__)
 
 # Less room than this is no room for an answer.
 MIN_ANSWER_TOKENS = 16
@@ -172,7 +169,7 @@ class Engine:
                 self._step(runner)
             self._interrupt_all()
         except BaseException as error:
-            log.exception("engine.died")
+            report("engine.died", error)
             with self._changed:
                 self._death = error
                 for sequence in self._scheduler.drain():
@@ -197,7 +194,7 @@ class Engine:
         runner.step(self._fail)
 
     def _fail(self, sequences: list[Sequence], error: Exception) -> None:
-        log.error("engine.request_failed", num_sequences=len(sequences), error=type(error).__name__, exc_info=error)
+        report("engine.request_failed", error, num_sequences=len(sequences))
         for sequence in sequences:
             failure = GenerationError(f"The model failed: {type(error).__name__}.", fix="See the server's log.")
             failure.__cause__ = error

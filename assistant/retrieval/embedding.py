@@ -121,7 +121,9 @@ def _load(settings: Settings, name: str, turn: threading.Lock) -> SentenceEncode
 
 def _open(folder: Path, settings: Settings, name: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()  # a bar for a fraction of a second
     device = None if settings.generation.device == "auto" else settings.generation.device
     try:
         return SentenceTransformer(str(folder), device=device, local_files_only=True)

@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
 from assistant.conversation.events import Citation, ConversationId, Feedback, Message, NewEvent, State
-from assistant.dialogue.responder import Question, Reply, Sink
+from assistant.dialogue.draft import Sink
+from assistant.dialogue.responder import Question, Reply
 from assistant.gateway.protocol import CloseCode
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import Rig, reply

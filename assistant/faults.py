@@ -10,7 +10,7 @@ log = structlog.get_logger()
 MAX_LINES = 6
 
 
-def report(event: str, error: BaseException, **ids: str) -> None:
+def report(event: str, error: BaseException, **ids: str | int) -> None:
     """Log an error that nobody expected."""
     lines = [f"{line.filename}:{line.lineno} {line.name}" for line in traceback.extract_tb(error.__traceback__)]
     log.error(event, error=type(error).__name__, where=lines[-MAX_LINES:], **ids)
