@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -17,7 +18,7 @@ from rich.table import Table
 from assistant import __version__
 from assistant.config import Settings, load
 from assistant.dialogue.responder import Responder
-from assistant.errors import AssistantError
+from assistant.errors import AssistantError, StorageError
 from assistant.terminal import (
     TerminalConversation,
     TerminalSink,
@@ -221,6 +222,28 @@ def models_list(context: typer.Context) -> None:
     out.print(table)
 
 
+@train_app.command("faq-data")
+def train_faq_data(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file to write (.jsonl).")],
+    seed: Annotated[int, typer.Option(help="The same seed and entries give the same rows.")] = 0,
+) -> None:
+    """Turn the knowledge base into conversations for `train sft`: answering from passages."""
+    from assistant import models
+    from assistant.retrieval.sources import load_knowledge
+    from training.faq import faq_rows
+
+    settings = settings_of(context)
+    languages = models.profile(settings, settings.generation.model).languages
+    rows = faq_rows(load_knowledge(settings.knowledge.root).entries, languages=languages, seed=seed)
+    try:
+        file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{file} cannot be written: {error.strerror}.", fix="Name another file.") from error
+    out.print(f"{len(rows)} conversations in {file}", soft_wrap=True)
+    out.print(f"Train on them:  assistant train sft {file} --out adapters/faq --epochs 1", soft_wrap=True)
+
+
 @train_app.command("sft")
 def train_sft(
     context: typer.Context,
@@ -256,8 +279,8 @@ def train_sft(
     if settings.generation.model in models.BUILT_IN:
         models.pull(settings, settings.generation.model)
     report = finetune(settings, options)
-    out.print(str(report))
-    out.print(f"Serve it:  assistant serve --adapter {to}")
+    out.print(str(report), soft_wrap=True)
+    out.print(f"Serve it:  assistant serve --adapter {to}", soft_wrap=True)
 
 
 def _with_responder(settings: Settings, use: Callable[[Responder], Coroutine[object, object, T]]) -> T:

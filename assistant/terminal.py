@@ -97,9 +97,11 @@ def print_reply(reply: Reply) -> None:
     """An answer, its sources, and why it was given."""
     out.print(Markdown(reply.text))
     for citation in {c.entry_id: c for c in reply.citations}.values():
-        out.print(f"[dim]  source: {escape(citation.title)} ({citation.source}, {citation.entry_id})[/]")
+        out.print(
+            f"[dim]  source: {escape(citation.title)} ({citation.source}, {citation.entry_id})[/]", soft_wrap=True
+        )
     confidence = f", confidence {reply.confidence:.2f}" if reply.confidence is not None else ""
-    out.print(f"[dim]  {reply.decision}{confidence}: {escape(reply.reason)}[/]")
+    out.print(f"[dim]  {reply.decision}{confidence}: {escape(reply.reason)}[/]", soft_wrap=True)
 
 
 def reply_object(reply: Reply) -> dict[str, object]:
