@@ -34,7 +34,7 @@ def standalone(question: str, earlier: Sequence[str]) -> str:
         return question
     for previous in reversed(earlier):
         if not is_follow_up(previous) and not is_small_talk(previous):
-            return f"{previous.strip()} {_without_opening(question)}"
+            return f"{previous.strip()} {new_part(question)}"
     return question
 
 
@@ -59,7 +59,8 @@ def _is_fragment(text: str) -> bool:
     return bool(re.match(r"^(?:for|to|from|with|without|in|on|by|after|before|only)\b", text, re.I))
 
 
-def _without_opening(text: str) -> str:
+def new_part(text: str) -> str:
+    """What a follow-up asks anew: "and for shoes?" gives "for shoes?", 「那运费呢？」 gives 「运费」."""
     bare = CHINESE_OPENING.sub("", ENGLISH_OPENING.sub("", text.strip()))
     return CHINESE_ENDING.sub("", bare) or text
 

@@ -16,7 +16,7 @@ import structlog
 from assistant.config import Settings
 from assistant.conversation.events import Citation, Decision, Mode, PromptPassage
 from assistant.dialogue import prompt, replies
-from assistant.dialogue.context import fit, standalone
+from assistant.dialogue.context import fit, new_part, standalone
 from assistant.dialogue.draft import Draft, Sink, Stopwatch
 from assistant.dialogue.grounding import Grounds, Span, quote
 from assistant.dialogue.handoff import email_address, wants_person
@@ -32,8 +32,8 @@ log = structlog.get_logger()
 class Retriever(Protocol):
     """Finds passages. Blocking and thread-safe; no hit is a result, not an error."""
 
-    def search(self, query: str, *, language: str, limit: int | None = None) -> list[Hit]:
-        """The passages above the floor, best first."""
+    def search(self, query: str, *, language: str, limit: int | None = None, stress: str = "") -> list[Hit]:
+        """The passages above the floor, best first; ``stress`` is the part of the query that counts more."""
 
 
 class Generator(Protocol):
@@ -220,15 +220,13 @@ class Responder:
         )
 
     async def _search(self, query: str, question: Question) -> list[Hit]:
-        hits = await asyncio.to_thread(self._retriever.search, query, language=question.language)
-        if query != question.text:
-            # Who asks on wants something else than what the last answer said, near as that entry is.
-            return [hit for hit in hits if hit.passage.entry_id not in question.just_told] or hits
-        if hits or not question.earlier:
+        is_follow_up = query != question.text
+        stress = new_part(question.text) if is_follow_up else ""
+        hits = await asyncio.to_thread(self._retriever.search, query, language=question.language, stress=stress)
+        if not is_follow_up:
             return hits
-        # A question that finds nothing by itself may go on with the last one without saying so.
-        joined = f"{question.earlier[-1]} {question.text}"
-        return await asyncio.to_thread(self._retriever.search, joined, language=question.language)
+        # Who asks on wants something else than what the last answer said, near as that entry is.
+        return [hit for hit in hits if hit.passage.entry_id not in question.just_told] or hits
 
     def _can_write(self, language: str) -> bool:
         return self._generator.languages is None or language in self._generator.languages

@@ -168,6 +168,11 @@ async def test_a_follow_up_does_not_get_the_same_entry_again() -> None:
     assert (await desk.ask("How long can I return my shoes again?", **more)).citations[0].entry_id == "return-window"
 
 
+async def test_a_new_question_that_finds_nothing_is_not_answered_from_the_last_one() -> None:
+    reply = await Desk().ask("what is the weather tomorrow in Shanghai", earlier=["how do I return an item?"])
+    assert reply.decision == "abstained"
+
+
 async def test_a_prompt_begins_as_the_last_one_did() -> None:
     desk = Desk(SHOES, SHOES)
     first = await desk.ask("return shoes?")

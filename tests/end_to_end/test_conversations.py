@@ -55,6 +55,7 @@ async def test_a_chinese_conversation_several_turns_deep(visitor: NewVisitor) ->
         assert "60" in window["text"]
         furniture = await li.ask("那家具呢？")
         assert "14" in furniture["text"]
+        assert (await li.ask("明天上海天气怎么样？"))["decision"] == "abstained"
 
 
 async def test_the_answers_language_follows_the_customer(visitor: NewVisitor) -> None:

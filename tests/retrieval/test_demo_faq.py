@@ -98,3 +98,20 @@ def test_a_sure_hit_is_a_right_one(retriever: FaqRetriever) -> None:
     ]
     assert len(sure) >= 18
     assert sum(entry_id in expected for entry_id, expected in sure) >= len(sure) - 1
+
+
+@pytest.mark.parametrize(
+    ("query", "stress", "language", "entry_id"),
+    [
+        ("How long can I return an item? for shoes?", "for shoes?", "en", "return-window-shoes"),
+        ("How long is the warranty? batteries?", "batteries?", "en", "warranty-batteries"),
+        ("如何退货？ 运费", "运费", "zh", "return-cost"),
+        ("退款多久到账？ 支付宝", "支付宝", "zh", "refund-wallet"),
+    ],
+)
+def test_the_stressed_part_of_a_follow_up_decides(
+    retriever: FaqRetriever, query: str, stress: str, language: str, entry_id: str
+) -> None:
+    answered = {"return-window", "warranty-length", "return-item", "refund-time"}
+    hits = [hit.passage.entry_id for hit in retriever.search(query, language=language, stress=stress)]
+    assert next(found for found in hits if found not in answered) == entry_id
