@@ -30,6 +30,7 @@ HAN = re.compile(r"[一-鿿]")
 HAN_RUN = re.compile(r"[^\W\da-zA-Z_的了吗呢吧啊请您你我们可以会能在就也和与或再先后是有这那将把被给]+")
 CLAUSE_END = re.compile(r"[,;:，；：、。！？\n]\s*|\s(?:and|or|but|while)\s|[.!?]\s")
 NEGATION = re.compile(r"\b(?:not|no|never|cannot|without|neither|nor)\b|n['’]t\b|[不没未无非]", re.I)
+ABOUT_THE_PROMPT = re.compile(r"\bpassages?\b|\bthis question\b|\bthe question\b|上文|段落", re.I)
 LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d{1,2}[.)、])\s+")
 
 NUMBER_WORDS = {
@@ -49,7 +50,7 @@ STOP_WORDS = frozenset(
 )
 # Words that stand beside any number and so tie it to nothing.
 UNITS = frozenset("day week month year hour minut work eur euro percent kg cm item order".split())
-MIN_COVERAGE = 0.75
+MIN_COVERAGE = 0.8
 MIN_WORDS_TO_JUDGE = 2
 
 
@@ -130,6 +131,7 @@ class Grounds:
         self._asked = _words("\n".join([*said[-1:], *(passage.title for passage in passages)]))
         self._said_facts = _facts("\n".join(said))
         known = [*said, *(f"{passage.title}\n{passage.text}" for passage in passages)]
+        self._known = _words("\n".join(known))
         self._lowered = "\n".join(known).lower()
 
     def judge(self, sentence: Span) -> Verdict:
@@ -137,7 +139,7 @@ class Grounds:
         facts, words = _facts(sentence.text) - self._said_facts, _words(sentence.text) - self._said_facts
         if not facts and (len(words) < MIN_WORDS_TO_JUDGE or words <= self._asked):
             return Verdict(supported=True)
-        if len(words - facts) < MIN_WORDS_TO_JUDGE or not self._knows_names(sentence.text):
+        if len(words - facts) < MIN_WORDS_TO_JUDGE or not self._knows(sentence.text):
             return Verdict(supported=False)
         negated = bool(NEGATION.search(sentence.text))
         common = self._asked | UNITS | facts
@@ -153,7 +155,13 @@ class Grounds:
         single = [window for window in holding if window.single]
         return single if facts and single else holding
 
-    def _knows_names(self, sentence: str) -> bool:
+    def _knows(self, sentence: str) -> bool:
+        """Whether names and the subject (the first content word) stand somewhere, and nothing is said of the prompt."""
+        if ABOUT_THE_PROMPT.search(sentence):
+            return False
+        subject = next((stem for stem in _stems(sentence) if stem != "yes"), None)
+        if subject is not None and subject not in self._known:
+            return False
         return all(found.group().lower() in self._lowered for found in NAME.finditer(LIST_MARK.sub("", sentence)))
 
 
@@ -211,10 +219,15 @@ def _facts(text: str) -> frozenset[str]:
 def _words(text: str) -> frozenset[str]:
     """What a text is about: stemmed Latin words without the common ones, and pairs of Chinese characters."""
     text = URL_OR_EMAIL.sub(" ", text)
-    latin = {_stem(word) for word in WORD.findall(text.lower()) if word not in STOP_WORDS}
+    latin = set(_stems(text))
     runs = [run for run in HAN_RUN.findall(text) if HAN.match(run)]
     han = {run[i : i + 2] for run in runs for i in range(max(1, len(run) - 1))}
     return frozenset(latin | han)
+
+
+def _stems(text: str) -> Iterator[str]:
+    """The Latin content words in order, stemmed."""
+    return (_stem(word) for word in WORD.findall(text.lower()) if word not in STOP_WORDS)
 
 
 def _stem(word: str) -> str:

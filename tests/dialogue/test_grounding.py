@@ -24,6 +24,7 @@ def judge(text: str, said: list[str] | None = None):
         "Shoes and clothing can be returned for sixty days.",
         "Furniture cannot be returned after 14 days.",
         "Sure, I can help with that!",
+        "Yes, most items can be returned for 30 days from delivery.",
     ],
 )
 def test_what_a_passage_says_may_be_sent(sentence: str) -> None:
@@ -41,6 +42,9 @@ def test_what_a_passage_says_may_be_sent(sentence: str) -> None:
         "Items from delivery go to Amazon within 30 days.",
         "Our founders love hiking mountains together.",
         "Returns cost EUR 4.90 for most items.",
+        "Ladders and clothing can be returned for 60 days.",
+        'The answer to this question is "most items from delivery".',
+        "Yes, we fly furniture to the moon.",
     ],
 )
 def test_what_no_passage_says_is_not_sent(sentence: str) -> None:
