@@ -1,6 +1,6 @@
 """First-token time (engine and wire), tokens per second and gateway overhead for 1, 4 and 16 chats.
 
-    .venv/bin/python -m tests.benchmarks.latency [--quantize nf4] [--rounds 3]
+    .venv/bin/python -m tests.benchmarks.latency [--quantize nf4] [--rounds 3] [--adapter DIR]
 
 The engine is measured alone with one prompt of about 100 tokens and 40 new ones. The wire is measured through the
 real gateway, log, index and model: a chat is a websocket, its question is composed, never sent verbatim. The
@@ -36,6 +36,7 @@ from assistant.dialogue.responder import Responder
 from assistant.gateway.app import Parts, make_app
 from assistant.generation.engine import Engine
 from assistant.retrieval.retriever import FaqRetriever
+from assistant.terminal import set_up_logging
 from assistant.values import Sampling
 from tests.end_to_end.visitor import Visitor
 
@@ -156,11 +157,13 @@ async def gateway(
     await database.close()
 
 
-def benchmark_settings(quantize: str, folder: Path) -> Settings:
+def benchmark_settings(quantize: str, adapter: Path | None, folder: Path) -> Settings:
     """The shipped settings, but always composing, with room for 16 chats, and a data folder of its own."""
     settings = load(Path(__file__).parents[2] / "deploy" / "assistant.toml")
     changes = {
-        "generation": settings.generation.model_copy(update={"quantize": quantize, "max_new_tokens": NEW_TOKENS}),
+        "generation": settings.generation.model_copy(
+            update={"quantize": quantize, "adapter": adapter, "max_new_tokens": NEW_TOKENS}
+        ),
         "dialogue": settings.dialogue.model_copy(update={"verbatim": 1.0}),
         "gateway": settings.gateway.model_copy(update={"messages_per_minute": 10_000}),
         "data_dir": folder,
@@ -168,10 +171,10 @@ def benchmark_settings(quantize: str, folder: Path) -> Settings:
     return settings.model_copy(update=changes)
 
 
-async def run(quantize: str, rounds: int) -> dict[str, list[EngineFigures] | list[WireFigures]]:
+async def run(quantize: str, adapter: Path | None, rounds: int) -> dict[str, list[EngineFigures] | list[WireFigures]]:
     """All figures of one configuration."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = benchmark_settings(quantize, Path(folder))
+        settings = benchmark_settings(quantize, adapter, Path(folder))
         server.fetch_models(settings)
         retriever = await asyncio.to_thread(server.build_retriever, settings, print)
         async with server.running_engine(settings) as engine:
@@ -187,10 +190,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quantize", choices=("none", "int8", "nf4"), default="nf4")
+    parser.add_argument("--adapter", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    figures = asyncio.run(run(chosen.quantize, chosen.rounds))
+    set_up_logging("warning")
+    figures = asyncio.run(run(chosen.quantize, chosen.adapter, chosen.rounds))
     if chosen.json:
         print(json.dumps({part: [asdict(row) for row in rows] for part, rows in figures.items()}, indent=2))
         return
