@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from assistant.conversation.events import Citation, ConversationId, Feedback, Message, NewEvent, State
 from assistant.dialogue.draft import Sink
 from assistant.dialogue.responder import Question, Reply
 from assistant.gateway.protocol import CloseCode
+from tests.browser import Widget, launched, visit
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import Rig, reply
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-)
-PATIENCE_MS = 10_000
 DENY_STORAGE = """
 for (const name of ["localStorage", "sessionStorage"])
   Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
@@ -52,68 +43,10 @@ CONTRASTS = """() => {
 }"""
 
 
-@dataclass
-class Widget:
-    """A page with the widget, and what went wrong on it."""
-
-    page: Page
-    complaints: list[str]
-
-    def part(self, selector: str) -> Locator:
-        return self.page.locator(f"assistant-chat {selector}")
-
-    @property
-    def input(self) -> Locator:
-        return self.part(".field textarea")
-
-    @property
-    def own(self) -> Locator:
-        return self.part(".customer")
-
-    @property
-    def answers(self) -> Locator:
-        return self.part(".assistant.message")
-
-    async def open(self) -> None:
-        await self.part(".launcher").click()
-
-    async def say(self, text: str) -> None:
-        await self.input.fill(text)
-        await self.input.press("Enter")
-
-    async def ask(self, text: str) -> Locator:
-        """Ask, and wait for the whole answer."""
-        before = await self.answers.count()
-        await self.say(text)
-        await expect(self.answers).to_have_count(before + 1)
-        return self.answers.nth(before)
-
-    async def reload(self) -> None:
-        await self.page.reload()
-        await self.open()
-
-    async def has_focus(self, selector: str) -> bool:
-        return bool(await self.part(selector).evaluate("(node) => node.getRootNode().activeElement === node"))
-
-
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MS)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+    async with launched() as browser:
         yield browser
-        await browser.close()
-
-
-async def visit(chromium: Browser, url: str, **context: object) -> Widget:
-    opened: BrowserContext = await chromium.new_context(**context)  # type: ignore[arg-type]
-    page = await opened.new_page()
-    widget = Widget(page, [])
-    page.on("pageerror", lambda error: widget.complaints.append(str(error)))
-    page.on("console", lambda line: widget.complaints.append(line.text) if line.type in ("error", "warning") else None)
-    await page.goto(url)
-    await expect(widget.part(".launcher")).to_be_visible()
-    return widget
 
 
 @pytest.fixture
