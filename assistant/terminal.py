@@ -124,7 +124,10 @@ def print_json(value: object) -> None:
 
 
 def set_up_logging(level: str) -> None:
-    """Lines for people on a terminal, JSON elsewhere, both on standard error."""
+    """Lines for people on a terminal, JSON elsewhere, both on standard error; of other libraries only errors."""
+    others = logging.StreamHandler()
+    others.setLevel(logging.ERROR)
+    logging.basicConfig(handlers=[others])
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     )
