@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from assistant import __version__
+from assistant.cli_evaluate import evaluate_app
 from assistant.config import Settings, load
 from assistant.dialogue.responder import Responder
 from assistant.errors import AssistantError, StorageError
@@ -44,6 +45,7 @@ app = typer.Typer(
 train_app = typer.Typer(help="Fine-tune the chat model on your own conversations.", no_args_is_help=True)
 models_app = typer.Typer(help="The models on this machine.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(models_app, name="models")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

@@ -50,10 +50,43 @@ class BrandSettings(Section):
     greeting: LocalText = {}
 
 
+class ExampleSettings(Section):
+    """One answer in the brand's own voice, shown to the model before the conversation (few-shot)."""
+
+    passage: str = Field(min_length=1, max_length=2000)
+    question: str = Field(min_length=1, max_length=500)
+    answer: str = Field(min_length=1, max_length=1000)
+
+
+class StyleSettings(Section):
+    """How the assistant speaks. ``do`` and ``dont`` are short rules for the model, in either language."""
+
+    tone: Literal["friendly", "formal", "brief"] = "friendly"
+    do: tuple[str, ...] = Field(default=(), max_length=8)
+    dont: tuple[str, ...] = Field(default=(), max_length=8)
+    examples: tuple[ExampleSettings, ...] = Field(default=(), max_length=4)
+
+
 class KnowledgeSettings(Section):
     """Where the FAQ lies."""
 
     root: UserPath = Path("knowledge_base")
+
+
+class HandoffSettings(Section):
+    """How a customer reaches a person."""
+
+    email: str = ""
+    phone: LocalText = {}
+    hours: LocalText = {}
+
+
+class TenantSettings(Section):
+    """A further brand on the same server: its own knowledge, name and people."""
+
+    root: UserPath
+    brand: BrandSettings = BrandSettings()
+    handoff: HandoffSettings = HandoffSettings()
 
 
 class RetrievalSettings(Section):
@@ -88,17 +121,11 @@ class DialogueSettings(Section):
 
     verbatim: float = Field(default=0.8, ge=0, le=1)
     history_tokens: int = Field(default=900, ge=64)
+    compose: Literal["model", "extract"] = "model"
+    clarify_margin: float = Field(default=0.1, ge=0, le=1)
     max_passages: int = Field(default=2, ge=1, le=10)
     max_turns: int = Field(default=64, ge=1)
     turn_timeout_s: float = Field(default=60, gt=0, le=600)
-
-
-class HandoffSettings(Section):
-    """How a customer reaches a person."""
-
-    email: str = ""
-    phone: LocalText = {}
-    hours: LocalText = {}
 
 
 class GatewaySettings(Section):
@@ -148,6 +175,8 @@ class Settings(BaseSettings):
     dialogue: DialogueSettings = DialogueSettings()
     handoff: HandoffSettings = HandoffSettings()
     gateway: GatewaySettings = GatewaySettings()
+    style: StyleSettings = StyleSettings()
+    tenants: dict[str, TenantSettings] = {}
     log: LogSettings = LogSettings()
 
     @classmethod
@@ -166,6 +195,14 @@ class Settings(BaseSettings):
     def log_url(self) -> str:
         """The log's SQLAlchemy address; SQLite in ``data_dir`` unless the settings name another."""
         return self.log.url or f"sqlite+aiosqlite:///{self.data_dir / 'conversations.sqlite3'}"
+
+    def brand_of(self, tenant: str) -> BrandSettings:
+        """The brand that a tenant's customers meet; the main one's where the tenant is not set apart."""
+        return self.tenants[tenant].brand if tenant in self.tenants else self.brand
+
+    def handoff_of(self, tenant: str) -> HandoffSettings:
+        """How a tenant's customers reach a person."""
+        return self.tenants[tenant].handoff if tenant in self.tenants else self.handoff
 
     @property
     def index_dir(self) -> Path:

@@ -21,7 +21,8 @@ from assistant.conversation.events import new_id
 from assistant.dialogue.context import standalone
 from assistant.dialogue.draft import Phase
 from assistant.dialogue.prompt import Exchange
-from assistant.dialogue.responder import Question, Reply, Responder
+from assistant.dialogue.responder import Responder
+from assistant.dialogue.turn import Question, Reply
 from assistant.language import detect
 
 out = Console(highlight=False)

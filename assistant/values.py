@@ -12,6 +12,13 @@ from typing import Literal, TypedDict
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "interrupted", "error"]
 Field = Literal["question", "wording", "answer"]
+PassageKind = Literal["faq", "document"]
+"""An ``faq`` passage is a curated answer, sent as written; a ``document`` passage is a section to quote from."""
+Sentiment = Literal["negative", "neutral", "positive"]
+Urgency = Literal["low", "normal", "high"]
+Concern = Literal["abuse", "harm", "self_harm", "injection", "sensitive"]
+"""What a message must not be answered like any other for: an insult, a request for something harmful, a person
+in danger, instructions to the assistant itself, a matter for people (legal threats, accidents, press)."""
 
 
 class ChatMessage(TypedDict):
@@ -36,6 +43,7 @@ class Passage:
     source_start: int
     source_end: int
     tags: tuple[str, ...] = ()
+    kind: PassageKind = "faq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +84,29 @@ class Piece:
     num_tokens: int
     elapsed_ms: float
     finish_reason: FinishReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """Something named in a text: ``text[start:end]``, offsets in code points.
+
+    ``kind`` is such as ``order_number``, ``email``, ``phone``, ``money``, ``date``, ``product``; ``value`` is its
+    normal form.
+    """
+
+    kind: str
+    value: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What can be noted of a customer's message without answering it. ``concern_score`` is 0 to 1."""
+
+    sentiment: Sentiment = "neutral"
+    urgency: Urgency = "normal"
+    intent: str | None = None
+    entities: tuple[Entity, ...] = ()
+    concern: Concern | None = None
+    concern_score: float = 0.0

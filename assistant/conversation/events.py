@@ -12,7 +12,7 @@ from typing import Any, Literal, NewType, get_args
 
 from pydantic import TypeAdapter
 
-from assistant.values import FinishReason
+from assistant.values import Concern, Entity, FinishReason, Sentiment, Urgency
 
 ConversationId = NewType("ConversationId", str)
 MessageId = NewType("MessageId", str)
@@ -107,13 +107,45 @@ class Feedback:
     comment: str = ""
 
 
-Payload = Opened | Message | State | Feedback
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What was noted of a customer's message."""
+
+    message_id: str
+    sentiment: Sentiment
+    urgency: Urgency
+    intent: str | None = None
+    entities: tuple[Entity, ...] = ()
+    concern: Concern | None = None
+
+
+ActionStatus = Literal["requested", "confirmed", "succeeded", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A step of a business action: asked for, confirmed by the customer, and what the business system said.
+
+    All steps of one call share an ``idempotency_key``. ``result`` holds the fields that the settings let through.
+    """
+
+    name: str
+    status: ActionStatus
+    arguments: dict[str, str]
+    idempotency_key: str
+    result: dict[str, str] | None = None
+    error: str | None = None
+
+
+Payload = Opened | Message | State | Feedback | Insight | Action
 
 KINDS: dict[str, tuple[type[Payload], Visibility]] = {
     "opened": (Opened, "private"),
     "message": (Message, "public"),
     "state": (State, "public"),
     "feedback": (Feedback, "private"),
+    "insight": (Insight, "private"),
+    "action": (Action, "private"),
 }
 ADAPTERS: dict[str, TypeAdapter[Payload]] = {kind: TypeAdapter(payload) for kind, (payload, _) in KINDS.items()}
 KIND_OF: dict[type[Payload], str] = {payload: kind for kind, (payload, _) in KINDS.items()}

@@ -33,7 +33,8 @@ from assistant.dialogue import replies
 from assistant.dialogue.context import exchanges
 from assistant.dialogue.draft import Phase
 from assistant.dialogue.markup import plain_html, to_html
-from assistant.dialogue.responder import Question, Reply, Responder
+from assistant.dialogue.responder import Responder
+from assistant.dialogue.turn import Question, Reply
 from assistant.errors import Busy, UnknownMessage
 from assistant.faults import report
 from assistant.language import detect, fold

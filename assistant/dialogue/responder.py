@@ -6,15 +6,14 @@ It knows no log, no socket and no database; `manager` gives it those.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
 import structlog
 
 from assistant.config import Settings
-from assistant.conversation.events import Citation, Decision, Mode, PromptPassage
+from assistant.conversation.events import PromptPassage
 from assistant.dialogue import prompt, replies
 from assistant.dialogue.context import fit, new_part, standalone
 from assistant.dialogue.draft import Draft, Sink, Stopwatch
@@ -23,71 +22,11 @@ from assistant.dialogue.handoff import email_address, wants_person
 from assistant.dialogue.policy import Plan, decide
 from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.smalltalk import pleasantry
+from assistant.dialogue.turn import Generator, Question, Reply, Retriever
 from assistant.errors import GenerationError
-from assistant.values import ChatMessage, FinishReason, Hit, Passage, Piece, Sampling
+from assistant.values import ChatMessage, Hit, Passage, Sampling
 
 log = structlog.get_logger()
-
-
-class Retriever(Protocol):
-    """Finds passages. Blocking and thread-safe; no hit is a result, not an error."""
-
-    def search(self, query: str, *, language: str, limit: int | None = None, stress: str = "") -> list[Hit]:
-        """The passages above the floor, best first; ``stress`` is the part of the query that counts more."""
-
-
-class Generator(Protocol):
-    """Writes text. Closing the stream frees its place at the next token."""
-
-    @property
-    def languages(self) -> Sequence[str] | None:
-        """The languages the model writes (ISO 639-1); None means every one."""
-
-    @property
-    def model_name(self) -> str:
-        """The base model's name, for the record."""
-
-    @property
-    def adapter_name(self) -> str | None:
-        """The adapter's name, for the record."""
-
-    def count(self, messages: Sequence[ChatMessage]) -> int:
-        """How many tokens these messages are in a prompt."""
-
-    def stream(self, messages: Sequence[ChatMessage], *, sampling: Sampling) -> AsyncGenerator[Piece]:
-        """The continuation, piece by piece; raises `GenerationError`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a customer asks, and what came before.
-
-    ``earlier`` are their messages, oldest first; ``just_told`` the entries that the last answer cited.
-    """
-
-    text: str
-    language: str
-    history: Sequence[Exchange] = ()
-    earlier: Sequence[str] = ()
-    just_told: Collection[str] = ()
-    mode: Mode = "bot"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer with everything that is recorded of it."""
-
-    text: str
-    language: str
-    decision: Decision
-    reason: str
-    confidence: float | None = None
-    citations: tuple[Citation, ...] = ()
-    quick_replies: tuple[str, ...] = ()
-    finish_reason: FinishReason = "stop"
-    passages: tuple[PromptPassage, ...] = ()
-    prompt_id: str | None = None
-    timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 class Responder:

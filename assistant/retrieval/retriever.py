@@ -7,7 +7,7 @@ other languages searched, across languages. The best field counts: an entry is a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,7 +55,16 @@ class FaqRetriever:
             if not is_calibrated(encoder, relation):
                 log.warning("encoder.not_calibrated", encoder=encoder, relation=relation)
 
-    def search(self, query: str, *, language: str, limit: int | None = None, stress: str = "") -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        *,
+        language: str,
+        tenant: str = "",
+        limit: int | None = None,
+        stress: str = "",
+        context: Sequence[str] = (),
+    ) -> list[Hit]:
         """At most ``limit`` entries for ``query``, by falling confidence, all of them above the floor.
 
         ``stress`` is the part of the query that is to count more: of "How long can I return an item? for
@@ -151,4 +160,5 @@ def _passage(entry: Entry) -> Passage:
         source_start=entry.source_start,
         source_end=entry.source_end,
         tags=entry.tags,
+        kind=entry.kind,
     )

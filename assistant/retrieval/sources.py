@@ -22,6 +22,7 @@ from pathlib import Path
 from assistant.errors import KnowledgeError
 from assistant.retrieval.markdown import Section, read_blocks
 from assistant.retrieval.metadata import Metadata, read_metadata
+from assistant.values import PassageKind
 
 MAX_FILE_BYTES = 1_048_576
 
@@ -51,6 +52,8 @@ class Entry:
     source: str
     source_start: int
     source_end: int
+    tenant: str = ""
+    kind: PassageKind = "faq"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from assistant import server
 from assistant.config import load
 from assistant.dialogue.draft import Phase
-from assistant.dialogue.responder import Question
+from assistant.dialogue.turn import Question
 
 QUESTIONS = (
     "is it ok to give the lamp back after twenty days",

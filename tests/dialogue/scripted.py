@@ -53,7 +53,16 @@ class FixedRetriever:
     hits: dict[str, list[Hit]] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
 
-    def search(self, query: str, *, language: str, limit: int | None = None, stress: str = "") -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        *,
+        language: str,
+        tenant: str = "",
+        limit: int | None = None,
+        stress: str = "",
+        context: Sequence[str] = (),
+    ) -> list[Hit]:
         self.queries.append(query)
         return next((hits for key, hits in self.hits.items() if key in query), [])
 

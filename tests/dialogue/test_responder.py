@@ -4,7 +4,8 @@ import pytest
 
 from assistant.config import Settings
 from assistant.dialogue.prompt import Exchange
-from assistant.dialogue.responder import Question, Reply, Responder
+from assistant.dialogue.responder import Responder
+from assistant.dialogue.turn import Question, Reply
 from assistant.errors import GenerationError
 from tests.dialogue.scripted import STEPS_ZH, WINDOW, FixedRetriever, ScriptedGenerator, Shown, hit, passage
 

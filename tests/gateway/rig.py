@@ -20,7 +20,7 @@ from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.draft import Sink
 from assistant.dialogue.manager import DialogueManager
-from assistant.dialogue.responder import Question, Reply
+from assistant.dialogue.turn import Question, Reply
 from assistant.gateway.app import Parts, make_app
 from assistant.gateway.parts import GATEWAY, Gateway
 

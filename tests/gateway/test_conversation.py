@@ -8,7 +8,7 @@ import pytest
 
 from assistant.conversation.events import ConversationId, NewEvent, Opened, State, VisitorId
 from assistant.dialogue.draft import Sink
-from assistant.dialogue.responder import Question, Reply
+from assistant.dialogue.turn import Question, Reply
 from assistant.errors import StorageError
 from assistant.gateway.protocol import CloseCode
 from tests.gateway.conftest import StartRig

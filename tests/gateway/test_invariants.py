@@ -8,7 +8,7 @@ import random
 import pytest
 
 from assistant.dialogue.draft import Sink
-from assistant.dialogue.responder import Question, Reply
+from assistant.dialogue.turn import Question, Reply
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import Rig, SocketClient, VisitorClient, reply
 

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, expect
 
 from assistant.conversation.events import Citation, ConversationId, Feedback, Message, NewEvent, State
 from assistant.dialogue.draft import Sink
-from assistant.dialogue.responder import Question, Reply
+from assistant.dialogue.turn import Question, Reply
 from assistant.gateway.protocol import CloseCode
 from tests.browser import Widget, launched, visit
 from tests.gateway.conftest import StartRig

@@ -1,0 +1,100 @@
+"""What a turn is made of: the question, the reply, and what the dialogue needs of other rooms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from assistant.conversation.events import Action, Citation, Decision, Mode, PromptPassage
+from assistant.dialogue.prompt import Exchange
+from assistant.values import ChatMessage, FinishReason, Hit, Piece, Reading, Sampling
+
+
+class Retriever(Protocol):
+    """Finds passages. Blocking and thread-safe; no hit is a result, not an error."""
+
+    def search(
+        self,
+        query: str,
+        *,
+        language: str,
+        tenant: str = "",
+        limit: int | None = None,
+        stress: str = "",
+        context: Sequence[str] = (),
+    ) -> list[Hit]:
+        """The tenant's passages above the floor, best first.
+
+        ``stress`` is the part of the query that counts more; ``context`` is what was said before by anybody,
+        oldest first: a thing it names (a product, a branch) narrows the search.
+        """
+
+
+class Generator(Protocol):
+    """Writes text. Closing the stream frees its place at the next token."""
+
+    @property
+    def languages(self) -> Sequence[str] | None:
+        """The languages the model writes (ISO 639-1); None means every one."""
+
+    @property
+    def model_name(self) -> str:
+        """The base model's name, for the record."""
+
+    @property
+    def adapter_name(self) -> str | None:
+        """The adapter's name, for the record."""
+
+    def count(self, messages: Sequence[ChatMessage]) -> int:
+        """How many tokens these messages are in a prompt."""
+
+    def stream(self, messages: Sequence[ChatMessage], *, sampling: Sampling) -> AsyncGenerator[Piece]:
+        """The continuation, piece by piece; raises `GenerationError`."""
+
+
+class Reader(Protocol):
+    """Notes mood, urgency, entities and what is unsafe in a message. Blocking and thread-safe."""
+
+    def read(self, text: str, *, language: str) -> Reading:
+        """What can be noted of a customer's message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a customer asks, and what came before.
+
+    ``earlier`` are their messages, oldest first, ``said`` everybody's; ``just_told`` the entries that the last
+    answer cited; ``past`` the assistant's decisions and ``actions`` the steps of business actions so far, oldest
+    first. ``attempt`` counts the wordings already given to this same question.
+    """
+
+    text: str
+    language: str
+    history: Sequence[Exchange] = ()
+    earlier: Sequence[str] = ()
+    just_told: Collection[str] = ()
+    mode: Mode = "bot"
+    tenant: str = ""
+    said: Sequence[str] = ()
+    past: Sequence[Decision] = ()
+    actions: Sequence[Action] = ()
+    reading: Reading = field(default_factory=Reading)
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with everything that is recorded of it."""
+
+    text: str
+    language: str
+    decision: Decision
+    reason: str
+    confidence: float | None = None
+    citations: tuple[Citation, ...] = ()
+    quick_replies: tuple[str, ...] = ()
+    finish_reason: FinishReason = "stop"
+    passages: tuple[PromptPassage, ...] = ()
+    prompt_id: str | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
