@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -18,6 +18,7 @@ from rich.table import Table
 from assistant import __version__
 from assistant.cli_evaluate import evaluate_app
 from assistant.config import Settings, load
+from assistant.demo_shop.command import demo_shop
 from assistant.dialogue.responder import Responder
 from assistant.errors import AssistantError, StorageError
 from assistant.terminal import (
@@ -46,6 +47,7 @@ train_app = typer.Typer(help="Fine-tune the chat model on your own conversations
 models_app = typer.Typer(help="The models on this machine.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
+app.command("demo-shop")(demo_shop)
 app.add_typer(models_app, name="models")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -133,22 +135,27 @@ def chat(
 
 
 @app.command()
-def index(context: typer.Context) -> None:
-    """Read the knowledge base and bring its index up to date."""
-    from assistant import server
-    from assistant.retrieval.artifact import open_or_build
-    from assistant.retrieval.embedding import load_encoders
+def index(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and take up every change of the files.")] = False,
+) -> None:
+    """Bring the index up to date with the knowledge base; a running server takes it up without a restart."""
+    from assistant.indexing import Indexing
 
     settings = settings_of(context)
-    server.fetch_models(settings)
+    indexing = Indexing(settings)
+    if watch:
+        tell("Following the knowledge base. Ctrl-C ends it.")
+        with suppress(KeyboardInterrupt):
+            asyncio.run(indexing.watch(tell))
+        return
     with progress_bar("Indexing") as report:
-        _, knowledge = open_or_build(settings, load_encoders(settings), progress=report)
-    counts = Counter(entry.lang for entry in knowledge.entries)
-    listed = ", ".join(f"{count} {language}" for language, count in sorted(counts.items()))
-    out.print(f"{len(knowledge.entries)} entries ({listed}) in {settings.index_dir}")
-    for problem in knowledge.problems:
-        note.print(f"[yellow]left out:[/] {escape(str(problem))}", soft_wrap=True)
-    if knowledge.problems:
+        outcome = indexing.refresh(report)
+    out.print(outcome.total, soft_wrap=True)
+    tell(outcome.summary)
+    for problem in outcome.problems:
+        note.print(f"[yellow]left out:[/] {escape(problem)}", soft_wrap=True)
+    if outcome.problems:
         raise typer.Exit(1)
 
 

@@ -22,6 +22,7 @@ PREFIX = "ASSISTANT_"
 # Variables that belong to the project but are no settings: the file's name, and the tests' data.
 OTHER_VARIABLES = ("ASSISTANT_CONFIG", "ASSISTANT_EVAL_DATA")
 
+Tone = Literal["friendly", "formal", "brief"]
 LocalText = dict[Literal["en", "zh"], str]
 """One text in several languages, keyed by language code."""
 
@@ -61,16 +62,17 @@ class ExampleSettings(Section):
 class StyleSettings(Section):
     """How the assistant speaks. ``do`` and ``dont`` are short rules for the model, in either language."""
 
-    tone: Literal["friendly", "formal", "brief"] = "friendly"
+    tone: Tone = "friendly"
     do: tuple[str, ...] = Field(default=(), max_length=8)
     dont: tuple[str, ...] = Field(default=(), max_length=8)
     examples: tuple[ExampleSettings, ...] = Field(default=(), max_length=4)
 
 
 class KnowledgeSettings(Section):
-    """Where the FAQ lies."""
+    """Where the knowledge lies, and whether a running server follows changes of the files by itself."""
 
     root: UserPath = Path("knowledge_base")
+    watch: bool = False
 
 
 class HandoffSettings(Section):
@@ -96,6 +98,7 @@ class RetrievalSettings(Section):
     multilingual_encoder: str = "use-multilingual-v3"
     limit: int = Field(default=5, ge=1, le=50)
     floor: float = Field(default=0.35, ge=0, le=1)
+    encoder_runtime: Literal["auto", "torch", "onnx"] = "auto"
 
 
 class GenerationSettings(Section):
@@ -153,6 +156,83 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class OptionSettings(Section):
+    """One of the values a slot may have: what the business system is sent, and what customers see and may say."""
+
+    value: str = Field(min_length=1, max_length=64)
+    label: LocalText = Field(min_length=1)
+    also: tuple[str, ...] = Field(default=(), max_length=16)
+
+
+class SlotSettings(Section):
+    """Something a business action needs to know from the customer.
+
+    ``pattern`` is a regular expression that the whole value must match, ``prefix`` what customers may leave out
+    in front of it (LO of LO12345678).
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    kind: Literal["order_number", "email", "phone", "date", "text", "choice"] = "text"
+    ask: LocalText = Field(min_length=1)
+    pattern: str = Field(default="", max_length=200)
+    prefix: str = Field(default="", max_length=8)
+    options: tuple[OptionSettings, ...] = Field(default=(), max_length=8)
+    max_chars: int = Field(default=200, ge=1, le=500)
+
+
+class FieldSettings(Section):
+    """A field of the business system's answer that customers may be told.
+
+    ``path`` leads to it through nested objects (``order.status``; default: its name); ``values`` are the words for
+    what the system calls its values. An answer in which another type stands counts as without the field.
+    """
+
+    type: Literal["string", "number", "date", "boolean"] = "string"
+    path: str = Field(default="", max_length=100)
+    values: dict[str, LocalText] = {}
+
+
+class CallSettings(Section):
+    """One HTTP request to a business system.
+
+    ``{slot}`` in the path or query of ``url`` is replaced by the slot's value, percent-encoded; what stands in none
+    is sent as a JSON object. ``${NAME}`` in a header is the environment variable. ``keyed`` says that the system
+    knows the Idempotency-Key header, so that the same request may be sent again.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    url: str = Field(pattern=r"^https?://[^/?#{}@\s]+(?:[/?][^\s#]*)?$", max_length=500)
+    headers: dict[str, str] = Field(default={}, max_length=16)
+    timeout_s: float = Field(default=5, gt=0, le=30)
+    keyed: bool = False
+
+
+class ActionSettings(Section):
+    """A business action: how customers wish for it, what it needs, what it calls, what they are told.
+
+    ``personal`` actions tell something about a person, who must first be known by at least two slots: ``identify``
+    is a call that succeeds only where they belong together, or ``verify`` names the field of the answer that must
+    equal each slot. ``changes`` are read back (``confirm``) and made only after an explicit yes.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    tenants: tuple[str, ...] = ()
+    when: dict[Literal["en", "zh"], tuple[str, ...]] = Field(min_length=1)
+    slots: tuple[SlotSettings, ...] = Field(default=(), max_length=5)
+    personal: bool = False
+    changes: bool = False
+    identify: CallSettings | None = None
+    identifiers: tuple[str, ...] = ()
+    verify: dict[str, str] = {}
+    call: CallSettings
+    result: dict[str, FieldSettings] = {}
+    confirm: LocalText = {}
+    reply: LocalText = Field(min_length=1)
+    not_found: LocalText = {}
+    refused: LocalText = {}
+    failure: LocalText = {}
+
+
 class Settings(BaseSettings):
     """All settings of one assistant. `load` reads them."""
 
@@ -177,6 +257,7 @@ class Settings(BaseSettings):
     gateway: GatewaySettings = GatewaySettings()
     style: StyleSettings = StyleSettings()
     tenants: dict[str, TenantSettings] = {}
+    actions: tuple[ActionSettings, ...] = ()
     log: LogSettings = LogSettings()
 
     @classmethod
@@ -248,8 +329,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
     for section, key in (("", "data_dir"), ("", "cache_dir"), ("knowledge", "root"), ("generation", "adapter")):
         table = values.get(section) if section else values
-        if isinstance(table, dict) and isinstance(table.get(key), str):
-            table[key] = str(folder / os.path.expanduser(table[key]))
+        _resolve(table, key, folder)
+    tenants = values.get("tenants")
+    for table in tenants.values() if isinstance(tenants, dict) else ():
+        _resolve(table, "root", folder)
+
+
+def _resolve(table: object, key: str, folder: Path) -> None:
+    if isinstance(table, dict) and isinstance(table.get(key), str):
+        table[key] = str(folder / os.path.expanduser(table[key]))
 
 
 def known_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:

@@ -3,6 +3,7 @@
     AssistantError
     ├── ConfigError              a setting or environment variable is wrong
     ├── KnowledgeError           a knowledge base file cannot be read as entries
+    │   └── UnknownEntry         there is no entry of this id
     ├── IndexArtifactError       the saved index is missing, damaged or made by other models
     ├── ModelError               a model cannot be used
     │   ├── ModelMissing         it is not on this machine
@@ -44,6 +45,10 @@ class ConfigError(AssistantError):
 
 class KnowledgeError(AssistantError):
     """A knowledge base file cannot be read as entries; the message has file and line."""
+
+
+class UnknownEntry(KnowledgeError):
+    """There is no entry of this id in this language and tenant."""
 
 
 class IndexArtifactError(AssistantError):

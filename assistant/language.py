@@ -11,10 +11,14 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 KANA_OR_HANGUL = re.compile(r"[぀-ヿ가-힯]")
 WORD = re.compile(r"[^\W\d_]+")
+# An address or an order number is in no language.
+CODE = re.compile(r"[\w.+-]+@[\w.-]+|https?://[!-~]+|[A-Za-z]*\d[\w-]*", re.ASCII)
 
 # Short Latin texts are guesses: another language than the conversation's needs a clear case.
 SURE = 0.85
 LATIN_MIN_LETTERS = 8
+MIN_LATIN_WORDS = 3
+CHINESE_GRAMMAR = re.compile(r"[的了吗呢吧么我你您怎哪几多是在有没能会要想请把给被和跟还]|什么|可以")
 CANDIDATES = "en de fr es it pt nl pl sv da fi cs tr ru uk ja ko ar he el vi th id".split()
 _identifying = threading.Lock()
 
@@ -28,13 +32,16 @@ def detect(text: str, *, fallback: str) -> str:
     """The language ``text`` is written in, or ``fallback`` where it is too short to tell.
 
     Chinese characters decide for Chinese even in a mixed sentence (「我的order在哪」), unless kana or
-    hangul stand beside them. Latin text counts as another language than ``fallback`` only when the
-    identifier is sure, because "refund pls" must not turn an English conversation Danish.
+    hangul stand beside them, or they only name a thing in another language's sentence ("is the 台灯 dimmable?").
+    Latin text counts as another language than ``fallback`` only when the identifier is sure, because "refund pls"
+    must not turn an English conversation Danish.
     """
+    text = CODE.sub(" ", text)
     if KANA_OR_HANGUL.search(text):
         return _identify(text)[0]
-    if HAN.search(text):
+    if HAN.search(text) and not _only_names_in_chinese(text):
         return "zh"
+    text = HAN.sub(" ", text)
     letters = sum(len(word) for word in WORD.findall(text))
     if letters < LATIN_MIN_LETTERS:
         return _short(text, fallback=fallback)
@@ -42,6 +49,14 @@ def detect(text: str, *, fallback: str) -> str:
     if probability >= SURE:
         return language
     return "en" if fallback == "zh" else fallback
+
+
+def _only_names_in_chinese(text: str) -> bool:
+    """Whether no Chinese word of grammar and more Latin words than Chinese characters stand in the text."""
+    if CHINESE_GRAMMAR.search(text):
+        return False
+    latin = re.findall(r"[A-Za-z]{2,}", text)
+    return len(latin) >= MIN_LATIN_WORDS and len(latin) >= len(HAN.findall(text)) / 2
 
 
 def _short(text: str, *, fallback: str) -> str:

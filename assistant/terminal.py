@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from assistant.config import Settings
-from assistant.conversation.events import new_id
+from assistant.conversation.events import Action, Decision, new_id
 from assistant.dialogue.context import standalone
 from assistant.dialogue.draft import Phase
 from assistant.dialogue.prompt import Exchange
@@ -58,6 +58,8 @@ class TerminalConversation:
         self._history: list[Exchange] = []
         self._earlier: list[str] = []
         self._just_told: set[str] = set()
+        self._said: list[str] = []
+        self._past: list[Decision] = []
         self._language: str = settings.default_language
 
     async def run(self, responder: Responder) -> None:
@@ -69,10 +71,21 @@ class TerminalConversation:
     async def ask(self, responder: Responder, text: str) -> Reply:
         """One turn."""
         self._language = detect(text, fallback=self._language)
-        question = Question(text, self._language, tuple(self._history), tuple(self._earlier), self._just_told)
+        question = Question(
+            text,
+            self._language,
+            history=tuple(self._history),
+            earlier=tuple(self._earlier),
+            just_told=self._just_told,
+            said=tuple(self._said),
+            past=tuple(self._past),
+            actions=tuple(self._sink.actions),
+        )
         reply = await responder.respond(question, self._sink)
         self._history.append(Exchange(standalone(text, self._earlier), reply.text, reply.passages))
         self._earlier.append(text)
+        self._said += [text, reply.text]
+        self._past.append(reply.decision)
         self._just_told = {citation.entry_id for citation in reply.citations}
         return reply
 
@@ -82,6 +95,7 @@ class TerminalSink:
 
     def __init__(self, *, watched: bool) -> None:
         self._watched = watched and note.is_terminal
+        self.actions: list[Action] = []
 
     def enter(self, phase: Phase) -> None:
         """Show the phase."""
@@ -92,6 +106,11 @@ class TerminalSink:
         """Show some more of the answer, before its final form."""
         if self._watched:
             note.print(f"[dim]{escape(text)}[/]", end="")
+
+    async def record(self, action: Action) -> None:
+        """Keep a step of a business action, and show it."""
+        self.actions.append(action)
+        note.print(f"[dim]  {action.name}: {action.status}[/]")
 
 
 def print_reply(reply: Reply) -> None:

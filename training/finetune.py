@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import PreTrainedModel
 
 from assistant.config import Settings
-from assistant.dialogue.prompt import PROMPT_VERSION, system_message
+from assistant.dialogue.prompt import PROMPT_VERSION, Voice, system_message
 from assistant.dialogue.replies import local
 from assistant.errors import ConfigError
 from assistant.generation import lora
@@ -123,7 +123,7 @@ def finetune(settings: Settings, options: SftOptions, *, progress: bool = True) 
     require_free(options.out, overwrite=options.overwrite)
     corpus = read_corpus(options.file)
     base = load_base_model(settings)
-    system = system_message(_brand_name(settings))
+    system = system_message(Voice(_brand_name(settings), settings.style))
     dataset = build_dataset(corpus.conversations, base.chat_format, system, max_length=options.max_length)
     schedule = _schedule(options, len(dataset.examples))
     log.info("training.start", conversations=len(dataset.examples), tokens=dataset.num_tokens, steps=schedule.num_steps)

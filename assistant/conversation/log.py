@@ -102,6 +102,11 @@ class ConversationLog:
         chosen = _of(conversation_id).where(events.c.kind == "message")
         return (await self._read(chosen.order_by(events.c.position.desc()).limit(limit)))[::-1]
 
+    async def recent_actions(self, conversation_id: ConversationId, *, limit: int) -> list[Event]:
+        """The last ``limit`` steps of business actions, oldest first."""
+        chosen = _of(conversation_id).where(events.c.kind == "action")
+        return (await self._read(chosen.order_by(events.c.position.desc()).limit(limit)))[::-1]
+
     async def message(self, conversation_id: ConversationId, message_id: str) -> Event | None:
         """One message by its id."""
         found = await self._read(_of(conversation_id).where(events.c.message_id == message_id))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from assistant.conversation.events import Event, Message
+from assistant.dialogue.asking import HAN, asks
+from assistant.dialogue.correction import corrected
 from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.smalltalk import is_small_talk
 
@@ -18,7 +20,6 @@ ENGLISH_REFERENCE = re.compile(r"\b(?:it|its|that|this|those|these|they|them|the
 CHINESE_OPENING = re.compile(r"^(?:那么?|还有|另外|然后|而且|但是?|如果是?|要是)[，, ]*")
 CHINESE_REFERENCE = re.compile(r"(?:它|这个|那个|这种|那种|这些|那些|这样|那样)")
 CHINESE_ENDING = re.compile(r"呢[？?！!。.]*$")
-HAN = re.compile(r"[一-鿿]")
 SHORT_WORDS = 9
 SHORT_CHARACTERS = 14
 SELF_CONTAINED_CHARACTERS = 9
@@ -31,7 +32,7 @@ def standalone(question: str, earlier: Sequence[str]) -> str:
     question that stands by itself; anything else is returned as it is.
     """
     if not is_follow_up(question):
-        return question
+        return corrected(question) or question
     for previous in reversed(earlier):
         if not is_follow_up(previous) and not is_small_talk(previous):
             return f"{previous.strip()} {new_part(question)}"
@@ -41,6 +42,8 @@ def standalone(question: str, earlier: Sequence[str]) -> str:
 def is_follow_up(text: str) -> bool:
     """Whether the text leans on what was said before."""
     text = text.strip()
+    if instead := corrected(text):
+        return not asks(instead) or is_follow_up(instead)
     if HAN.search(text):
         return len(text) <= SHORT_CHARACTERS and _leans_in_chinese(text)
     if len(text.split()) > SHORT_WORDS:
@@ -61,7 +64,7 @@ def _is_fragment(text: str) -> bool:
 
 def new_part(text: str) -> str:
     """What a follow-up asks anew: "and for shoes?" gives "for shoes?", 「那运费呢？」 gives 「运费」."""
-    bare = CHINESE_OPENING.sub("", ENGLISH_OPENING.sub("", text.strip()))
+    bare = CHINESE_OPENING.sub("", ENGLISH_OPENING.sub("", corrected(text) or text.strip()))
     return CHINESE_ENDING.sub("", bare) or text
 
 
@@ -69,20 +72,25 @@ def exchanges(messages: Sequence[Event]) -> list[Exchange]:
     """The finished turns among a conversation's messages, oldest first, as the prompt tells them.
 
     Each customer message is taken in its standalone form, with the passages its answer was given. What nobody
-    has answered yet is joined to the next question.
+    has answered yet is joined to the next question; another wording takes the place of the answer before it.
     """
     turns: list[Exchange] = []
+    answered: set[str] = set()
     asked: list[str] = []
     earlier: list[str] = []
     for message, author in ((e.payload, e.author) for e in messages if isinstance(e.payload, Message)):
         if author == "customer":
             asked.append(standalone(message.text, earlier))
             earlier.append(message.text)
-        elif asked:
+            continue
+        if asked:
             turns.append(Exchange("\n".join(asked), message.text, message.passages))
             asked = []
+        elif turns and message.reply_to in answered:
+            turns[-1] = Exchange(turns[-1].question, message.text, message.passages)
         elif turns:
             turns[-1] = Exchange(turns[-1].question, f"{turns[-1].answer}\n{message.text}", turns[-1].passages)
+        answered.add(message.message_id)
     return turns
 
 

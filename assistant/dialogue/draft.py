@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Literal, Protocol
 
-from assistant.conversation.events import Citation
+from assistant.conversation.events import Action, Citation
 from assistant.dialogue.grounding import Grounds, Span, complete, sentences
 from assistant.values import FinishReason, Piece
 
@@ -20,6 +20,9 @@ class Sink(Protocol):
 
     def release(self, text: str) -> None:
         """Some more of the answer, which will not be taken back."""
+
+    async def record(self, action: Action) -> None:
+        """Commit a step of a business action."""
 
 
 class Draft:

@@ -15,24 +15,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from assistant.conversation.events import Citation
+from assistant.dialogue.words import URL_OR_EMAIL, WORD, content_words, stems
 from assistant.values import Passage
 
 # Where a sentence ends: Chinese marks at once, Latin ones before white space, and every line.
 SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?])(?=\s)|(?<=[.!?][\"”')])(?=\s)|(?<=\n)")
 NO_END = re.compile(r"(?:\b(?:e\.g|i\.e|approx|no|nr|mr|mrs|ms|dr|st|vs|incl|excl)|(?:^|\n)\s*\d{1,2})\.$", re.I)
-URL_OR_EMAIL = re.compile(r"https?://\S+|www\.\S+|[\w.+-]+@[\w-]+\.[\w.-]+", re.I)
 NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 CHINESE_NUMBER = re.compile(r"[一二三四五六七八九十百千万两半]+(?=[个天日周年月小时分元块折次件份号成倍])")
 NAME = re.compile(r"(?<![.!?]\s)(?<!^)(?<![\"“(*\n])\b[A-Z][\w’'-]+", re.M)
-WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?", re.I)
-HAN = re.compile(r"[一-鿿]")
-# Runs of Chinese without the characters that stand in every sentence.
-HAN_RUN = re.compile(r"[^\W\da-zA-Z_的了吗呢吧啊请您你我们可以会能在就也和与或再先后是有这那将把被给]+")
-CLAUSE_END = re.compile(r"[,;:，；：、。！？\n]\s*|\s(?:and|or|but|while)\s|[.!?]\s")
-NEGATION = re.compile(r"\b(?:not|no|never|cannot|without|neither|nor)\b|n['’]t\b|[不没未无非]", re.I)
-ABOUT_THE_PROMPT = re.compile(r"\bpassages?\b|\bthis question\b|\bthe question\b|上文|段落", re.I)
-LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d{1,2}[.)、])\s+")
-
 NUMBER_WORDS = {
     word: str(number)
     for number, word in enumerate(
@@ -41,13 +32,19 @@ NUMBER_WORDS = {
 } | {"twenty": "20", "thirty": "30", "sixty": "60", "ninety": "90"}
 # "one" is mostly no number ("the one you ordered").
 NUMBER_WORDS.pop("one")
-# "yes" is none of them: it claims something.
-STOP_WORDS = frozenset(
-    "a an and are as at be been but by can could did do does for from had has have how i if in is it its just may me "
-    "my no not of on or our please should so such than that the their them then there these they this those to us was "
-    "we were what when where which who will with would you your also any all more sure help happy hello hi sorry "
-    "thank thanks let know need want question questions answer feel free great welcome".split()
+CLAUSE_END = re.compile(r"[,;:，；：、。！？\n]\s*|\s(?:and|or|but|while)\s|[.!?]\s")
+NEGATION = re.compile(r"\b(?:not|no|never|cannot|without|neither|nor)\b|n['’]t\b|[不没未无非]", re.I)
+ABOUT_THE_PROMPT = re.compile(r"\bpassages?\b|\bthis question\b|\bthe question\b|上文|段落", re.I)
+# A business system's doing, which only its own event may tell (`actions`).
+CLAIMS_AN_ACTION = re.compile(
+    r"\b(?:I(?:['’](?:ve|ll)|\s+have|\s+will|\s+just)?|we(?:['’]ve|\s+have))\s+(?:now\s+|just\s+|already\s+)?"
+    r"(?:cancel(?:l?ed)?|refund(?:ed)?|sent|send|ordered|order|changed?|booked|book|issued?|arranged?|forward(?:ed)?"
+    r"|escalated?|updated?|register(?:ed)?|checked|looked\s+up)\b"
+    r"|[我已](?:们)?(?:已经?|刚刚?|经)?(?:为|帮|给|替)[您你].{0,8}(?:取消|退款|退|办理|登记|修改|更改|查询?|查到|安排|提交|下单|补发)",
+    re.I,
 )
+LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d{1,2}[.)、])\s+")
+
 # Words that stand beside any number and so tie it to nothing.
 UNITS = frozenset("day week month year hour minut work eur euro percent kg cm item order".split())
 MIN_COVERAGE = 0.8
@@ -104,9 +101,9 @@ class _Window:
 
         ``common`` are words that tie a fact to nothing here, such as those of the question.
         """
-        told = [(_facts(clause), _words(clause) - common) for clause in _clauses(self.span.text)]
+        told = [(_facts(clause), content_words(clause) - common) for clause in _clauses(self.span.text)]
         for clause in _clauses(sentence):
-            words = _words(clause) - common
+            words = content_words(clause) - common
             for fact in _facts(clause) & facts:
                 own = frozenset().union(*(known for held, known in told if fact in held))
                 foreign = frozenset().union(*(known for held, known in told if fact not in held)) - own
@@ -128,15 +125,15 @@ class Grounds:
 
     def __init__(self, passages: Sequence[Passage], said: Sequence[str] = ()) -> None:
         self._windows = [window for passage in passages for window in _windows(passage)]
-        self._asked = _words("\n".join([*said[-1:], *(passage.title for passage in passages)]))
+        self._asked = content_words("\n".join([*said[-1:], *(passage.title for passage in passages)]))
         self._said_facts = _facts("\n".join(said))
         known = [*said, *(f"{passage.title}\n{passage.text}" for passage in passages)]
-        self._known = _words("\n".join(known))
+        self._known = content_words("\n".join(known))
         self._lowered = "\n".join(known).lower()
 
     def judge(self, sentence: Span) -> Verdict:
         """Look for the window that holds the sentence's facts and most of its content words."""
-        facts, words = _facts(sentence.text) - self._said_facts, _words(sentence.text) - self._said_facts
+        facts, words = _facts(sentence.text) - self._said_facts, content_words(sentence.text) - self._said_facts
         if not facts and (len(words) < MIN_WORDS_TO_JUDGE or words <= self._asked):
             return Verdict(supported=True)
         if len(words - facts) < MIN_WORDS_TO_JUDGE or not self._knows(sentence.text):
@@ -156,10 +153,10 @@ class Grounds:
         return single if facts and single else holding
 
     def _knows(self, sentence: str) -> bool:
-        """Whether names and the subject (the first content word) stand somewhere, and nothing is said of the prompt."""
-        if ABOUT_THE_PROMPT.search(sentence):
+        """Whether names and the subject (the first content word) stand somewhere, and it tells no doing of ours."""
+        if ABOUT_THE_PROMPT.search(sentence) or CLAIMS_AN_ACTION.search(sentence):
             return False
-        subject = next((stem for stem in _stems(sentence) if stem != "yes"), None)
+        subject = next((stem for stem in stems(sentence) if stem != "yes"), None)
         if subject is not None and subject not in self._known:
             return False
         return all(found.group().lower() in self._lowered for found in NAME.finditer(LIST_MARK.sub("", sentence)))
@@ -172,7 +169,7 @@ def _windows(passage: Passage) -> Iterator[_Window]:
         # The title belongs to every sentence under it: "How long is the warranty?" - "Three years."
         told = f"{passage.title}\n{span.text}"
         negated = bool(NEGATION.search(span.text))
-        yield _Window(passage, span, _facts(told), _words(told), negated, single=first is second)
+        yield _Window(passage, span, _facts(told), content_words(told), negated, single=first is second)
 
 
 def quote(passage: Passage, span: Span, text_start: int, text_end: int) -> Citation:
@@ -214,29 +211,6 @@ def _facts(text: str) -> frozenset[str]:
     chinese = {found.group() for found in CHINESE_NUMBER.finditer(rest)}
     parts = {part for number in numbers for part in re.split(r"[:/-]", number)}
     return frozenset(addresses | numbers | parts | spelled | chinese)
-
-
-def _words(text: str) -> frozenset[str]:
-    """What a text is about: stemmed Latin words without the common ones, and pairs of Chinese characters."""
-    text = URL_OR_EMAIL.sub(" ", text)
-    latin = set(_stems(text))
-    runs = [run for run in HAN_RUN.findall(text) if HAN.match(run)]
-    han = {run[i : i + 2] for run in runs for i in range(max(1, len(run) - 1))}
-    return frozenset(latin | han)
-
-
-def _stems(text: str) -> Iterator[str]:
-    """The Latin content words in order, stemmed."""
-    return (_stem(word) for word in WORD.findall(text.lower()) if word not in STOP_WORDS)
-
-
-def _stem(word: str) -> str:
-    """A word without its commonest endings, enough to match "returned" with "return"."""
-    word = word.replace("’", "'").removesuffix("'s")
-    for ending in ("ing", "ed", "es", "s", "ly", "d", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word
 
 
 def _similarity(left: frozenset[str], right: frozenset[str]) -> float:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -18,6 +17,7 @@ from assistant.conversation.events import (
     ConversationId,
     Event,
     Feedback,
+    Insight,
     Message,
     MessageId,
     NewEvent,
@@ -30,8 +30,8 @@ from assistant.conversation.events import (
 )
 from assistant.conversation.log import ConversationLog, Head
 from assistant.dialogue import replies
-from assistant.dialogue.context import exchanges
-from assistant.dialogue.draft import Phase
+from assistant.dialogue.history import asked_by, attempt, question_of
+from assistant.dialogue.live import LiveTurn
 from assistant.dialogue.markup import plain_html, to_html
 from assistant.dialogue.responder import Responder
 from assistant.dialogue.turn import Question, Reply
@@ -43,6 +43,8 @@ log = structlog.get_logger()
 
 MAX_WAITING_PER_CONVERSATION = 4
 MAX_HISTORY_MESSAGES = 200
+MAX_HISTORY_ACTIONS = 40
+MAX_ATTEMPTS = 5
 RETRY_AFTER_MS_PER_TURN = 1_000
 
 
@@ -55,29 +57,6 @@ class Speaker:
     tenant: str
     locale: str
     page: str = ""
-
-
-@dataclass(slots=True)
-class LiveTurn:
-    """An answer being written. ``text`` is what was released so far; it only grows."""
-
-    conversation_id: ConversationId
-    reply_to: MessageId
-    bus: Bus = field(repr=False)
-    turn_id: TurnId = field(default_factory=lambda: TurnId(new_id("t")))
-    message_id: MessageId = field(default_factory=lambda: MessageId(new_id("m")))
-    phase: Literal["queued"] | Phase = "queued"
-    text: str = ""
-
-    def enter(self, phase: Phase) -> None:
-        """Show a new phase."""
-        self.phase = phase
-        self.bus.wake(self.conversation_id)
-
-    def release(self, text: str) -> None:
-        """Show some more text."""
-        self.text += text
-        self.bus.wake(self.conversation_id)
 
 
 class DialogueManager:
@@ -157,11 +136,27 @@ class DialogueManager:
         """Note that the customer waits for a person, and tell how to reach one."""
         language = await self._language_so_far(speaker)
         said = replies.written(language, self._settings.default_language)
-        text = replies.hand_over(said, self._settings.handoff)
+        text = replies.hand_over(said, self._settings.handoff_of(speaker.tenant), tone=self._settings.style.tone)
         message = Message(new_id("m"), text, to_html(text), said, decision="handoff", finish_reason="stop")
         opening = Opened(speaker.tenant, speaker.visitor_id, speaker.locale, speaker.page)
         events = [NewEvent("system", State("waiting", reason=reason or "asked")), NewEvent("assistant", message)]
         await self._log.append(speaker.conversation_id, events, opening=opening)
+
+    async def regenerate(self, speaker: Speaker, message_id: str) -> None:
+        """Answer once more what the last answer replied to, in other words; the new answer replies to that one.
+
+        Raises `UnknownMessage` where that is not the conversation's last answer or has been reworded
+        `MAX_ATTEMPTS` times, and `Busy`.
+        """
+        messages = await self._log.recent_messages(speaker.conversation_id, limit=MAX_HISTORY_MESSAGES)
+        asked = asked_by(messages, message_id)
+        if asked is None or attempt(messages, message_id) > MAX_ATTEMPTS:
+            raise UnknownMessage(
+                f"{message_id} is not the last answer here, or was worded {MAX_ATTEMPTS} times more already.",
+                fix="Ask the question again.",
+            )
+        self._refuse_overload(speaker.conversation_id)
+        self._begin(asked, replaces=message_id)
 
     # -- turns
 
@@ -172,9 +167,10 @@ class DialogueManager:
         position = len(self._tasks) + 1
         raise Busy(retry_after_ms=min(30_000, RETRY_AFTER_MS_PER_TURN * position), queue_position=position)
 
-    def _begin(self, event: Event) -> None:
+    def _begin(self, event: Event, *, replaces: str | None = None) -> None:
         assert isinstance(event.payload, Message)
-        task = asyncio.create_task(self._take_turn(event, event.payload), name=event.payload.message_id)
+        name = replaces or event.payload.message_id
+        task = asyncio.create_task(self._take_turn(event, event.payload, replaces), name=name)
         self._tasks[task] = event.conversation_id
         task.add_done_callback(self._forget)
 
@@ -185,42 +181,41 @@ class DialogueManager:
         if not task.cancelled() and (error := task.exception()):
             report("turn_lost", error, conversation_id=conversation_id)
 
-    async def _take_turn(self, event: Event, message: Message) -> None:
+    async def _take_turn(self, event: Event, message: Message, replaces: str | None) -> None:
         """One turn, alone in its conversation: show it, answer, commit the answer."""
         async with self._turn[event.conversation_id]:
             head = await self._log.head(event.conversation_id)
             if head.mode not in ("bot", "waiting"):
                 return  # a person answers
-            turn = LiveTurn(event.conversation_id, MessageId(message.message_id), self._bus)
+            turn = LiveTurn(event.conversation_id, MessageId(replaces or message.message_id), self._bus, self._log)
             self._live[event.conversation_id] = turn
             self._bus.wake(event.conversation_id)
             try:
-                reply = await self._reply(head, event, message, turn)
+                reply = await self._reply(head, event, message, turn, replaces)
                 await self._commit(turn, reply, head)
             finally:
                 del self._live[event.conversation_id]
                 self._bus.wake(event.conversation_id)
 
-    async def _reply(self, head: Head, event: Event, message: Message, turn: LiveTurn) -> Reply:
+    async def _reply(self, head: Head, event: Event, message: Message, turn: LiveTurn, replaces: str | None) -> Reply:
         """The answer, or what has to stand for it when the turn was stopped or broke."""
         said = replies.written(message.language, self._settings.default_language)
         try:
-            question = await self._question(head, event, message)
+            question = await self._question(head, event, replaces)
             return await self._responder.respond(question, turn)
         except asyncio.CancelledError:
-            text = turn.text.rstrip() or replies.stopped(said)
+            text = turn.text.rstrip() or replies.say("stopped", said)
             return Reply(text, said, "composed", "stopped", finish_reason="interrupted")
         except Exception as error:  # whatever broke, the customer gets an answer and the next turn runs
             report("turn_failed", error, conversation_id=head.conversation_id)
-        return Reply(replies.failed(said), said, "abstained", "the turn failed", finish_reason="error")
+        return Reply(replies.say("failed", said), said, "abstained", "the turn failed", finish_reason="error")
 
-    async def _question(self, head: Head, event: Event, message: Message) -> Question:
+    async def _question(self, head: Head, event: Event, replaces: str | None) -> Question:
         messages = await self._log.recent_messages(head.conversation_id, limit=MAX_HISTORY_MESSAGES)
-        before = [earlier for earlier in messages if earlier.position < event.position]
-        said = [e.payload.text for e in before if e.author == "customer" and isinstance(e.payload, Message)]
-        answers = [e.payload for e in before if e.author != "customer" and isinstance(e.payload, Message)]
-        just_told = {citation.entry_id for answer in answers[-1:] for citation in answer.citations}
-        return Question(message.text, message.language, exchanges(before), said, just_told, head.mode)
+        actions = await self._log.recent_actions(head.conversation_id, limit=MAX_HISTORY_ACTIONS)
+        tenant = "" if head.tenant == self._settings.tenant else head.tenant
+        question = question_of(event, messages, actions, mode=head.mode, tenant=tenant)
+        return replace(question, attempt=attempt(messages, replaces))
 
     async def _commit(self, turn: LiveTurn, reply: Reply, head: Head) -> None:
         generator = self._responder.generator
@@ -243,7 +238,7 @@ class DialogueManager:
             passages=reply.passages,
             timings_ms=reply.timings_ms or None,
         )
-        events = [NewEvent("assistant", message)]
+        events = [*_noted(turn, reply), NewEvent("assistant", message)]
         if reply.decision == "handoff" and head.mode == "bot":
             events.insert(0, NewEvent("system", State("waiting", reason="asked")))
         # A second cancellation (stop, then shutdown) must not lose the answer.
@@ -253,3 +248,14 @@ class DialogueManager:
         said = await self._log.recent_messages(speaker.conversation_id, limit=8)
         spoken = [e.payload.language for e in said if e.author == "customer" and isinstance(e.payload, Message)]
         return spoken[-1] if spoken else fold(speaker.locale) or self._settings.default_language
+
+
+def _noted(turn: LiveTurn, reply: Reply) -> list[NewEvent]:
+    """What was read in the customer's message, as an event."""
+    if reply.reading is None:
+        return []
+    reading = reply.reading
+    insight = Insight(
+        turn.reply_to, reading.sentiment, reading.urgency, reading.intent, reading.entities, reading.concern
+    )
+    return [NewEvent("system", insight)]

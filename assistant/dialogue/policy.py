@@ -1,4 +1,7 @@
-"""What to do with a question: answer as written, compose, or say that there is no answer."""
+"""What to do with a question: answer as written, compose, ask back, or say that there is no answer.
+
+The decision rests on calibrated probabilities (`Hit.confidence`), so each threshold means the same on any FAQ.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,116 @@ from dataclasses import dataclass
 
 from assistant.config import DialogueSettings
 from assistant.conversation.events import Decision
-from assistant.values import Hit
+from assistant.dialogue.words import content_words
+from assistant.values import Hit, Passage
+
+# A part of a message is answered, and an entry added to another, only where it is more likely right than wrong.
+PART_FLOOR = 0.5
+MAX_CANDIDATES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A question, and what the search found for it, best first."""
+
+    question: str
+    hits: tuple[Hit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A decision, why it was taken, and the hits it rests on (best first, none when abstaining)."""
+    """A decision, why it was taken, and the hits it rests on (best first, none when abstaining).
+
+    ``needs_all`` says that every hit has a part of the answer; ``unknown`` are the questions of the message that
+    nothing was found for.
+    """
 
     decision: Decision
     reason: str
     confidence: float
     hits: tuple[Hit, ...] = ()
+    needs_all: bool = False
+    unknown: tuple[str, ...] = ()
 
 
-def decide(hits: Sequence[Hit], *, language: str, can_write: bool, settings: DialogueSettings) -> Plan:
-    """Choose by the best hit's confidence; ``can_write`` tells whether the model writes the language."""
-    if not hits:
+def decide(
+    whole: Found, parts: Sequence[Found] = (), *, language: str, can_write: bool, settings: DialogueSettings
+) -> Plan:
+    """Choose by what was found for the whole message and for each of its questions.
+
+    ``can_write`` tells whether the model writes the language.
+    """
+    several = _several(parts, settings)
+    if several is not None:
+        return several
+    if not whole.hits:
         return Plan("abstained", "nothing in the knowledge base comes near the question", 0.0)
-    best = hits[0]
-    chosen = tuple(hits[: settings.max_passages])
+    best = whole.hits[0]
     found = f"{best.passage.entry_id} matched its {best.field} at {best.confidence:.2f}"
+    if best.passage.kind == "document":
+        return Plan("composed", f"{found}, a section of a document", best.confidence, _top(whole, settings))
     if best.confidence >= settings.verbatim:
-        return Plan("verbatim", f"{found}, at least {settings.verbatim:.2f}", best.confidence, chosen)
+        return Plan("verbatim", f"{found}, at least {settings.verbatim:.2f}", best.confidence, _top(whole, settings))
+    return (
+        _combined(whole, found)
+        or _clarified(whole, found, settings)
+        or _single(whole, found, can_write=can_write, language=language, settings=settings)
+    )
+
+
+def _several(parts: Sequence[Found], settings: DialogueSettings) -> Plan | None:
+    """An answer to each of several questions, where they have different ones."""
+    answered = [part for part in parts if part.hits and part.hits[0].confidence >= PART_FLOOR]
+    chosen = list({part.hits[0].passage.entry_id: part.hits[0] for part in answered}.values())
+    if len(chosen) < 2 and (not chosen or len(answered) == len(parts)):
+        return None
+    unknown = tuple(part.question for part in parts if part not in answered)
+    least = min(hit.confidence for hit in chosen)
+    named = ", ".join(f"{hit.passage.entry_id} at {hit.confidence:.2f}" for hit in chosen)
+    left = f"; {len(unknown)} without an answer" if unknown else ""
+    return Plan(
+        "composed", f"{len(parts)} questions: {named}{left}", least, tuple(chosen), needs_all=True, unknown=unknown
+    )
+
+
+def _combined(whole: Found, found: str) -> Plan | None:
+    """Two entries of which each is about something in the question that the other does not have."""
+    best, *others = whole.hits
+    asked = content_words(whole.question)
+    for other in others[: MAX_CANDIDATES - 1]:
+        if other.confidence < PART_FLOOR or best.confidence < PART_FLOOR or other.passage.kind != best.passage.kind:
+            continue
+        if _adds(asked, best.passage, other.passage) and _adds(asked, other.passage, best.passage):
+            reason = f"{found}; {other.passage.entry_id} at {other.confidence:.2f} has what that one lacks"
+            return Plan("composed", reason, min(best.confidence, other.confidence), (best, other), needs_all=True)
+    return None
+
+
+def _adds(asked: frozenset[str], one: Passage, other: Passage) -> bool:
+    """Whether ``other`` is about a thing in the question that ``one`` does not mention."""
+    known = content_words(f"{one.title}\n{one.text}")
+    return bool((asked & content_words(other.title)) - known)
+
+
+def _clarified(whole: Found, found: str, settings: DialogueSettings) -> Plan | None:
+    """Ask which is meant, where two entries are about as likely and neither is sure."""
+    best = whole.hits[0]
+    close = [hit for hit in whole.hits if best.confidence - hit.confidence < settings.clarify_margin]
+    close = [hit for hit in close if hit.passage.lang == best.passage.lang and hit.passage.kind == "faq"]
+    if len(close) < 2:
+        return None
+    other = close[1]
+    reason = f"{found}, about as likely as {other.passage.entry_id} at {other.confidence:.2f}"
+    return Plan("clarified", reason, best.confidence, tuple(close[:MAX_CANDIDATES]))
+
+
+def _single(whole: Found, found: str, *, can_write: bool, language: str, settings: DialogueSettings) -> Plan:
+    best = whole.hits[0]
     if can_write:
-        return Plan("composed", f"{found}, under {settings.verbatim:.2f}", best.confidence, chosen)
-    return Plan("verbatim", f"{found}; the model does not write {language!r}", best.confidence, chosen)
+        reason = f"{found}, under {settings.verbatim:.2f}"
+        return Plan("composed", reason, best.confidence, _top(whole, settings))
+    return Plan("verbatim", f"{found}; no model writes {language!r} here", best.confidence, _top(whole, settings))
+
+
+def _top(whole: Found, settings: DialogueSettings) -> tuple[Hit, ...]:
+    return whole.hits[: settings.max_passages]

@@ -1,64 +1,22 @@
-"""The fixed texts the assistant says by itself, in English and Chinese."""
+"""The fixed texts the assistant says by itself: they stand in ``replies.toml``, in two languages and three tones."""
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import files
 from typing import Literal
 
-from assistant.config import BrandSettings, HandoffSettings, LocalText
-from assistant.dialogue.smalltalk import Pleasantry
+from pydantic import TypeAdapter
+
+from assistant.config import HandoffSettings, LocalText, Tone
 
 Written = Literal["en", "zh"]
 
 TALK_TO_A_PERSON: dict[Written, str] = {"en": "Talk to a person", "zh": "转人工客服"}
 
-_PLEASANTRIES: dict[Pleasantry, dict[Written, str]] = {
-    "greeting": {
-        "en": "Hello! I am the assistant of {brand}. What can I help you with?",
-        "zh": "您好！我是{brand}的智能客服，请问有什么可以帮您？",
-    },
-    "thanks": {
-        "en": "You are welcome! Is there anything else I can help you with?",
-        "zh": "不客气！请问还有其他可以帮您的吗？",
-    },
-    "goodbye": {
-        "en": "Thank you for getting in touch. Good-bye!",
-        "zh": "感谢您的咨询，祝您生活愉快，再见！",
-    },
-    "identity": {
-        "en": "I am the automatic assistant of {brand}. I answer from our help pages, and I can get you a person.",
-        "zh": "我是{brand}的智能客服，根据我们的帮助内容为您解答，也可以为您转接人工客服。",
-    },
-}
-_ABSTAIN: dict[Written, str] = {
-    "en": "I am sorry, I have no reliable answer to that. A colleague of mine can help you.",
-    "zh": "抱歉，这个问题我暂时没有可靠的答案，可以请人工客服为您解答。",
-}
-_HANDOFF: dict[Written, str] = {
-    "en": "Of course, I am passing you on to a person.",
-    "zh": "好的，正在为您转接人工客服。",
-}
-_LEAVE_ADDRESS: dict[Written, str] = {
-    "en": "You can also leave your e-mail address here, and we will write to you.",
-    "zh": "您也可以在这里留下邮箱，我们会尽快与您联系。",
-}
-_ONLY_ADDRESS: dict[Written, str] = {
-    "en": "Please leave your e-mail address here, and we will write to you.",
-    "zh": "请在这里留下您的邮箱，我们会尽快与您联系。",
-}
-_ADDRESS_TAKEN: dict[Written, str] = {
-    "en": "Thank you. A person will write to {address}. You can go on asking me in the meantime.",
-    "zh": "谢谢！客服人员会通过 {address} 与您联系。在此期间，您可以继续向我提问。",
-}
-_CLOSEST: dict[Written, str] = {
-    "en": "This is the closest answer I have, to “{title}”:",
-    "zh": "为您找到最接近的问题“{title}”：",
-}
 _OTHER_LANGUAGE = "I can answer in English and Chinese. 我可以用中文和英文回答。"
-_FAILED: dict[Written, str] = {
-    "en": "I am sorry, something went wrong on our side. Please ask again, or talk to a person.",
-    "zh": "抱歉，系统出了点问题。请您再问一次，或转接人工客服。",
-}
-_STOPPED: dict[Written, str] = {"en": "(stopped)", "zh": "（已停止）"}
 _CONTACT: dict[Written, dict[str, str]] = {
     "en": {"email": "E-mail: {value}", "phone": "Phone: {value}", "hours": "Hours: {value}"},
     "zh": {"email": "邮箱：{value}", "phone": "电话：{value}", "hours": "服务时间：{value}"},
@@ -77,45 +35,35 @@ def local(text: LocalText, language: Written) -> str:
     return text.get(language) or next(iter(text.values()), "")
 
 
-def pleasantry(kind: Pleasantry, language: Written, brand: BrandSettings) -> str:
-    """The answer to small talk."""
-    return _PLEASANTRIES[kind][language].format(brand=local(brand.name, language))
+def say(key: str, language: Written, *, tone: Tone = "friendly", attempt: int = 0, **values: str) -> str:
+    """A text of ``replies.toml``; ``attempt`` goes round its wordings."""
+    by_tone = _texts()[key][language]
+    wordings = by_tone.get(tone, by_tone["friendly"])
+    return wordings[attempt % len(wordings)].format(**values)
 
 
-def abstain(language: Written, handoff: HandoffSettings) -> str:
+def abstain(language: Written, handoff: HandoffSettings, *, tone: Tone = "friendly", attempt: int = 0) -> str:
     """No answer, and how to reach a person."""
-    return _paragraphs(_ABSTAIN[language], contact(language, handoff))
+    return paragraphs(say("abstain", language, tone=tone, attempt=attempt), contact(language, handoff))
 
 
-def hand_over(language: Written, handoff: HandoffSettings) -> str:
-    """A person takes over: the contact, and the offer to leave an address."""
+def hand_over(
+    language: Written, handoff: HandoffSettings, *, because: str = "hand_over", tone: Tone = "friendly"
+) -> str:
+    """A person takes over: why (`hand_over`, `angry`, `stuck`), the contact, and the offer to leave an address."""
     details = contact(language, handoff)
-    return _paragraphs(_HANDOFF[language], details, (_LEAVE_ADDRESS if details else _ONLY_ADDRESS)[language])
+    leave = "leave_address" if details else "only_address"
+    return paragraphs(say(because, language, tone=tone), details, say(leave, language))
 
 
-def address_taken(language: Written, address: str) -> str:
-    """The customer's e-mail address is noted."""
-    return _ADDRESS_TAKEN[language].format(address=address)
-
-
-def closest(language: Written, title: str) -> str:
-    """The line before a curated answer that may not be what was asked."""
-    return _CLOSEST[language].format(title=title)
+def clarify(language: Written, titles: Sequence[str], *, tone: Tone = "friendly", attempt: int = 0) -> str:
+    """Which of several questions is meant."""
+    return paragraphs(say("clarify", language, tone=tone, attempt=attempt), "\n".join(f"- {title}" for title in titles))
 
 
 def other_language() -> str:
     """The line for a customer whose language nothing here is written in."""
     return _OTHER_LANGUAGE
-
-
-def failed(language: Written) -> str:
-    """A turn broke."""
-    return _FAILED[language]
-
-
-def stopped(language: Written) -> str:
-    """An answer was stopped before it had a first sentence."""
-    return _STOPPED[language]
 
 
 def contact(language: Written, handoff: HandoffSettings) -> str:
@@ -124,5 +72,14 @@ def contact(language: Written, handoff: HandoffSettings) -> str:
     return "\n".join(f"- {_CONTACT[language][name].format(value=value)}" for name, value in values.items() if value)
 
 
-def _paragraphs(*parts: str) -> str:
+def paragraphs(*parts: str) -> str:
+    """The parts that hold something, an empty line between them."""
     return "\n\n".join(part for part in parts if part)
+
+
+@lru_cache(maxsize=1)
+def _texts() -> dict[str, dict[Written, dict[Tone, list[str]]]]:
+    source = files("assistant.dialogue") / "replies.toml"
+    return TypeAdapter(dict[str, dict[Written, dict[Tone, list[str]]]]).validate_python(
+        tomllib.loads(source.read_text(encoding="utf-8"))
+    )

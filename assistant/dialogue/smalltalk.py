@@ -7,7 +7,7 @@ from typing import Literal
 
 Pleasantry = Literal["greeting", "thanks", "goodbye", "identity"]
 
-PARTS = re.compile(r"[.,!?;:~…、，。！？；：～()（）\n]+|(?<=[一-鿿])\s+(?=[一-鿿])")
+PARTS = re.compile(r"[.,!?;:~…、，。！？；：～()（）\n\U0001F300-\U0001FAFF\u2600-\u27BF]+|(?<=[一-鿿])\s+(?=[一-鿿])")
 APART = re.compile(r"[\s\"'’-]+")
 MAX_CHARACTERS = 60
 
@@ -15,13 +15,13 @@ PHRASES: dict[Pleasantry, re.Pattern[str]] = {
     "greeting": re.compile(
         r"(?:(?:hi|hello|hey|hiya|howdy|greetings)(?: there| all| team| everyone| again)?"
         r"|good (?:morning|afternoon|evening|day)|how are you(?: doing)?(?: today)?|what ?s up"
-        r"|您好|你好|你们好|嗨|哈喽|哈啰|早上好|上午好|中午好|下午好|晚上好|在吗|在不在|有人吗|亲)+"
+        r"|您好|你好|你们好|嗨|哈喽|哈啰|早上好|上午好|中午好|下午好|晚上好|在吗|在不在|有人吗|亲|[呀啊哦])+"
     ),
     "thanks": re.compile(
         r"(?:(?:ok(?:ay)?|great|perfect|cool|super|nice|awesome|got it) ?)?"
         r"(?:thanks?(?: you)?(?: (?:so|very) much| a lot| for (?:your|the) help)?|thx|ty|cheers|much appreciated)"
-        r"|(?:ok(?:ay)?|great|perfect|cool|nice|got it|alright)"
-        r"|(?:好的?|嗯+|行|明白了?|知道了?|了解了?)?(?:谢谢(?:您|你)?(?:了|啦)?|多谢(?:了)?|感谢(?:您|你)?|辛苦了)"
+        r"|(?:ok(?:ay)?|great|perfect|cool|nice|got it|alright)|(?:that|this) (?:really )?helped(?: a lot| me)?"
+        r"|(?:好的?|嗯+|行|明白了?|知道了?|了解了?)?(?:谢谢(?:您|你)?(?:了|啦|呀|哦)?|多谢(?:了)?|感谢(?:您|你)?|辛苦了)"
         r"|好的?|嗯+|好吧|明白了|知道了|了解了?"
     ),
     "goodbye": re.compile(
@@ -29,9 +29,11 @@ PHRASES: dict[Pleasantry, re.Pattern[str]] = {
         r"|再见|拜拜|回见|下次聊"
     ),
     "identity": re.compile(
-        r"(?:who|what) are you|are you (?:a )?(?:bot|robot|human|real|an ai|ai|a person|a real person)"
+        r"(?:who|what) are you"
+        r"|who am i (?:talking|speaking|chatting) (?:to|with)"
+        r"|are you (?:a )?(?:bot|robot|human|real|an ai|ai|a person|a real person)"
         r"|(?:what is|what s) your name|what can you do"
-        r"|[你您]是谁|[你您]叫什么(?:名字)?|[你您]是(?:机器人|真人|人工)吗|[你您](?:能|可以)?(?:会|做)什么"
+        r"|(?:请问)?(?:[你您]是谁|[你您]叫什么(?:名字)?|[你您]是(?:机器人|真人|人工)吗|[你您](?:能|可以)?(?:会|做)什么)"
     ),
 }
 

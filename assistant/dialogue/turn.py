@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -53,6 +53,16 @@ class Generator(Protocol):
         """The continuation, piece by piece; raises `GenerationError`."""
 
 
+class ActionTaker(Protocol):
+    """Carries out business actions over several turns."""
+
+    async def take(self, question: Question, record: Callable[[Action], Awaitable[None]]) -> Reply | None:
+        """The reply to a message that begins, continues or ends an action; None where it is about none.
+
+        ``record`` commits a step before the next one is taken.
+        """
+
+
 class Reader(Protocol):
     """Notes mood, urgency, entities and what is unsafe in a message. Blocking and thread-safe."""
 
@@ -97,4 +107,5 @@ class Reply:
     finish_reason: FinishReason = "stop"
     passages: tuple[PromptPassage, ...] = ()
     prompt_id: str | None = None
+    reading: Reading | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from assistant.config import Settings
 from assistant.conversation.events import ConversationId, Event, Message, now, public_record
 from assistant.conversation.log import Head
 from assistant.dialogue import replies
-from assistant.dialogue.manager import LiveTurn
+from assistant.dialogue.live import LiveTurn
 from assistant.gateway.protocol import VERSION, Refusal
 from assistant.language import fold
 

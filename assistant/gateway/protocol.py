@@ -164,6 +164,13 @@ class Stop(Frame):
     turn_id: Id
 
 
+class Reword(Frame):
+    """Give the last answer in other words."""
+
+    type: Literal["regenerate"]
+    message_id: Id
+
+
 class Rate(Frame):
     """What the customer thought of an answer."""
 
@@ -186,12 +193,13 @@ class Ping(Frame):
     type: Literal["ping"]
 
 
-Command = Hello | Say | Stop | Rate | AskForPerson | Ping
+Command = Hello | Say | Stop | Reword | Rate | AskForPerson | Ping
 
 COMMANDS: dict[str, type[Command]] = {
     "hello": Hello,
     "message": Say,
     "stop": Stop,
+    "regenerate": Reword,
     "feedback": Rate,
     "handoff": AskForPerson,
     "ping": Ping,

@@ -88,10 +88,13 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 
 async def _visitor(gateway: Gateway, asked: TokenRequest) -> tuple[Visitor, str | None]:
-    tenant = gateway.parts.settings.tenant
-    if asked.tenant not in (None, tenant):
+    settings = gateway.parts.settings
+    tenant = asked.tenant or settings.tenant
+    if tenant != settings.tenant and tenant not in settings.tenants:
         raise Refusal(
-            "bad_request", f"The tenant {asked.tenant!r} is not served here.", fix=f"Leave it out or send {tenant!r}."
+            "bad_request",
+            f"The tenant {tenant!r} is not served here.",
+            fix="Leave it out or correct it.",
         )
     if asked.visitor_id is None and asked.visitor_secret is None:
         return await gateway.parts.visitors.add(tenant)

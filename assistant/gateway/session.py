@@ -30,6 +30,7 @@ from assistant.gateway.protocol import (
     Ping,
     Rate,
     Refusal,
+    Reword,
     Say,
     Stop,
     parse,
@@ -107,6 +108,9 @@ class Session:
                 await self._say(command)
             case Stop():
                 manager.stop(speaker.conversation_id, TurnId(command.turn_id))
+            case Reword():
+                self._gateway.limits.message(speaker.visitor_id)
+                await self._reword(command)
             case Rate():
                 self._gateway.limits.message(speaker.visitor_id)
                 rating = manager.feedback(speaker.conversation_id, command.message_id, command.rating, command.comment)
@@ -132,6 +136,12 @@ class Session:
         assert isinstance(event.payload, Message), "a customer's message is a message"
         self._gateway.metrics.times.begin(event.payload.message_id, at=arrived_at)
         await self._reply_about("ack", said, {"seq": event.seq})
+
+    async def _reword(self, command: Reword) -> None:
+        try:
+            await unbroken(self._parts.manager.regenerate(self._speaker, command.message_id))
+        except Busy as busy:
+            raise Refusal("rate_limited", busy.message, fix=busy.fix, retry_after_ms=busy.retry_after_ms) from busy
 
     def _told(self, error: AssistantError, client_msg_id: str | None) -> Refusal:
         """The error as the visitor may know it; what concerns the operator alone goes to the log."""

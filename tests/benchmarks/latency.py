@@ -31,7 +31,7 @@ from assistant.conversation.events import ConversationId, Message
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.manager import DialogueManager
-from assistant.dialogue.prompt import system_message, user_message
+from assistant.dialogue.prompt import Voice, system_message, user_message
 from assistant.dialogue.responder import Responder
 from assistant.gateway.app import Parts, make_app
 from assistant.generation.engine import Engine
@@ -76,7 +76,7 @@ class WireFigures:
 
 async def measure_engine(engine: Engine, chats: int, rounds: int) -> EngineFigures:
     """Run ``chats`` streams at once, ``rounds`` times."""
-    messages = [system_message("the shop"), user_message(STORY)]
+    messages = [system_message(Voice("the shop")), user_message(STORY)]
     sampling = Sampling(temperature=0.8, max_new_tokens=NEW_TOKENS, seed=7)
 
     async def one() -> tuple[float, int]:

@@ -14,7 +14,7 @@ from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.manager import DialogueManager, Speaker
 from assistant.dialogue.responder import Responder
-from tests.dialogue.scripted import WINDOW, FixedRetriever, ScriptedGenerator, hit
+from tests.dialogue.scripted import WINDOW, FixedReader, FixedRetriever, ScriptedGenerator, hit
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Shop:
     log: ConversationLog
     generator: ScriptedGenerator
     retriever: FixedRetriever
+    reader: FixedReader
     manager: DialogueManager
     speaker: Speaker
 
@@ -49,7 +50,7 @@ class Shop:
 
     def new_manager(self) -> DialogueManager:
         """A manager as a restarted server would make it."""
-        responder = Responder(self.retriever, self.generator, self.settings)
+        responder = Responder(self.retriever, self.generator, self.settings, reader=self.reader)
         return DialogueManager(log=self.log, bus=self.bus, responder=responder, settings=self.settings)
 
 
@@ -61,9 +62,10 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     log = ConversationLog(database, bus)
     visitor, _ = await Visitors(database).add("default")
     generator, retriever = ScriptedGenerator(), FixedRetriever({"return": [hit(WINDOW, 0.6)]})
-    responder = Responder(retriever, generator, settings)
+    reader = FixedReader()
+    responder = Responder(retriever, generator, settings, reader=reader)
     manager = DialogueManager(log=log, bus=bus, responder=responder, settings=settings)
     speaker = Speaker(ConversationId("c_1"), visitor.visitor_id, "default", "en")
-    yield Shop(settings, database, bus, log, generator, retriever, manager, speaker)
+    yield Shop(settings, database, bus, log, generator, retriever, reader, manager, speaker)
     await manager.close()
     await database.close()

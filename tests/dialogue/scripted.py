@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
+from assistant.conversation.events import Action
 from assistant.errors import AssistantError
-from assistant.values import ChatMessage, FinishReason, Hit, Passage, Piece, Sampling
+from assistant.values import ChatMessage, FinishReason, Hit, Passage, Piece, Reading, Sampling
 
 HALT = "<halt>"  # a scripted piece at which the model waits until `go` is set
 
@@ -67,18 +68,32 @@ class FixedRetriever:
         return next((hits for key, hits in self.hits.items() if key in query), [])
 
 
+@dataclass
+class FixedReader:
+    """Reads the same in every message."""
+
+    reading: Reading = field(default_factory=Reading)
+
+    def read(self, text: str, *, language: str) -> Reading:
+        return self.reading
+
+
 class Shown:
     """A sink that remembers."""
 
     def __init__(self) -> None:
         self.phases: list[str] = []
         self.text = ""
+        self.actions: list[Action] = []
 
     def enter(self, phase: str) -> None:
         self.phases.append(phase)
 
     def release(self, text: str) -> None:
         self.text += text
+
+    async def record(self, action: Action) -> None:
+        self.actions.append(action)
 
 
 def passage(entry_id: str, title: str, text: str, lang: str = "en", start: int = 100) -> Passage:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from assistant.conversation.events import ConversationId, Event, Message, PromptPassage
@@ -22,6 +24,10 @@ pytestmark = pytest.mark.unit
             "Do you ship to Austria? how long does it take?",
         ),
         (["How long is the warranty?", "and for lamps?"], "and for shoes?", "How long is the warranty? for shoes?"),
+        (["How long can I return a lamp?"], "no, I meant shoes", "How long can I return a lamp? shoes"),
+        (["灯可以退多久？"], "不是，我问的是鞋子", "灯可以退多久？ 鞋子"),
+        (["How long can I return a lamp?"], "No, I mean when do I get my money back?", "when do I get my money back?"),
+        (["怎么退货？"], "不对，我想问的是怎么查询物流信息", "怎么查询物流信息"),
     ],
 )
 def test_a_follow_up_takes_the_last_question_with_it(earlier: list[str], question: str, found: str) -> None:
@@ -78,3 +84,11 @@ def test_over_budget_old_turns_go_in_one_block_and_the_beginning_then_rests() ->
 
 def test_a_turn_larger_than_the_budget_is_left_out() -> None:
     assert fit([Exchange("a", "b")], budget=10, cost=lambda _: 11) == []
+
+
+def test_another_wording_takes_the_place_of_the_first() -> None:
+    asked, first = event(1, "customer", "How long?"), event(2, "assistant", "30 days.")
+    again = event(3, "assistant", "A month, that is 30 days.")
+    assert isinstance(again.payload, Message)
+    reworded = replace(again, payload=replace(again.payload, reply_to="m_2"))
+    assert exchanges([asked, first, reworded]) == [Exchange("How long?", "A month, that is 30 days.")]

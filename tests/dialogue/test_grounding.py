@@ -51,6 +51,21 @@ def test_what_no_passage_says_is_not_sent(sentence: str) -> None:
     assert not judge(sentence).supported
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("We refund orders within 5 days of delivery.", "I have refunded orders within 5 days of delivery."),
+        ("You can cancel your order in your account.", "I will cancel your order in your account."),
+        ("您可以在账户中取消订单。", "我已为您在账户中取消订单。"),
+        ("您可以在账户中取消订单。", "已为您取消账户中的订单。"),
+    ],
+)
+def test_nothing_is_claimed_to_be_done_that_only_an_action_may_tell(text: str, sentence: str) -> None:
+    grounds = Grounds([passage("orders", "Orders and refunds 订单", text)])
+    assert grounds.judge(Span(text, 0, len(text))).supported
+    assert not grounds.judge(Span(sentence, 0, len(sentence))).supported
+
+
 RATES = passage(
     "window",
     "How long can I return an item?",

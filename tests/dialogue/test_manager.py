@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.conversation.events import ConversationId, Message, NewEvent, State, TurnId
+from assistant.conversation.events import ConversationId, Insight, Message, NewEvent, State, TurnId
+from assistant.dialogue.manager import MAX_ATTEMPTS
 from assistant.errors import Busy, IdempotencyConflict, UnknownMessage
+from assistant.values import Entity, Reading
 from tests.dialogue.conftest import Shop
 from tests.dialogue.scripted import HALT
 
@@ -161,3 +163,49 @@ async def test_the_language_follows_the_customer(shop: Shop) -> None:
         assert isinstance(event.payload, Message)
         messages = await shop.until(2 * number + 2)
         assert (event.payload.language, messages[-1].language) == (language, language)
+
+
+async def test_the_last_answer_can_be_given_in_other_words(shop: Shop) -> None:
+    shop.generator.scripts = [SHOES, "nonsense of 99 days", SHOES]
+    await shop.manager.receive(shop.speaker, "return shoes?", "a")
+    _, first = await shop.until(2)
+    await shop.manager.regenerate(shop.speaker, first.message_id)
+    *_, second = await shop.until(3)
+    assert second.reply_to == first.message_id
+    assert second.text.startswith("In other words:")
+    assert [citation.entry_id for citation in second.citations] == ["return-window"]
+    with pytest.raises(UnknownMessage, match="not the last answer"):
+        await shop.manager.regenerate(shop.speaker, first.message_id)
+    await shop.manager.regenerate(shop.speaker, second.message_id)
+    *_, third = await shop.until(4)
+    assert (third.reply_to, third.text) == (second.message_id, SHOES)
+
+
+async def test_an_answer_is_not_reworded_for_ever(shop: Shop) -> None:
+    shop.generator.scripts = [SHOES] * 9
+    await shop.manager.receive(shop.speaker, "return shoes?", "a")
+    for count in range(MAX_ATTEMPTS):
+        *_, answer = await shop.until(2 + count)
+        await shop.manager.regenerate(shop.speaker, answer.message_id)
+    *_, answer = await shop.until(2 + MAX_ATTEMPTS)
+    with pytest.raises(UnknownMessage):
+        await shop.manager.regenerate(shop.speaker, answer.message_id)
+
+
+async def test_what_was_read_in_a_message_is_noted_privately(shop: Shop) -> None:
+    entity = Entity("order_number", "A1", 0, 2)
+    shop.reader.reading = Reading(sentiment="negative", urgency="high", entities=(entity,))
+    shop.generator.scripts = [SHOES]
+    await shop.manager.receive(shop.speaker, "return shoes?", "a")
+    asked, _ = await shop.until(2)
+    noted = [e for e in await shop.log.events(shop.conversation_id) if isinstance(e.payload, Insight)]
+    assert [e.payload for e in noted] == [Insight(asked.message_id, "negative", "high", None, (entity,))]
+    assert {e.visibility for e in noted} == {"private"}
+
+
+async def test_the_next_turn_knows_what_was_decided_before(shop: Shop) -> None:
+    for number, text in enumerate(["nothing known", "nothing known either"]):
+        await shop.manager.receive(shop.speaker, text, f"m{number}")
+        *_, answer = await shop.until(2 * number + 2)
+    assert answer.decision == "handoff"
+    assert (await shop.log.head(shop.conversation_id)).mode == "waiting"

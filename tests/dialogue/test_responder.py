@@ -1,13 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
-from assistant.config import Settings
+from assistant.config import ExampleSettings, Settings, StyleSettings
+from assistant.conversation.events import Action
 from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.responder import Responder
 from assistant.dialogue.turn import Question, Reply
 from assistant.errors import GenerationError
-from tests.dialogue.scripted import STEPS_ZH, WINDOW, FixedRetriever, ScriptedGenerator, Shown, hit, passage
+from assistant.values import Reading
+from tests.dialogue.scripted import (
+    STEPS_ZH,
+    WINDOW,
+    FixedReader,
+    FixedRetriever,
+    ScriptedGenerator,
+    Shown,
+    hit,
+    passage,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -187,3 +200,135 @@ async def test_a_prompt_begins_as_the_last_one_did() -> None:
 async def test_timings_are_in_order() -> None:
     timings = (await Desk(SHOES).ask("return shoes?")).timings_ms
     assert 0 <= timings["search"] <= timings["first_token"] <= timings["total"]
+
+
+# -- several entries, asking back, a person, other wordings
+
+REFUND = passage("refund-time", "When do I get a refund?", "The money is back within five days.", start=300)
+
+
+async def test_two_questions_get_the_words_of_both_entries() -> None:
+    desk = Desk(confidence=0.9)
+    desk.generator.languages = ()
+    desk.retriever.hits |= {"money": [hit(REFUND, 0.9)]}
+    reply = await desk.ask("How long can I return an item? And when is my money back?")
+    assert reply.decision == "composed"
+    assert f"**{WINDOW.title}**\n{WINDOW.text}\n\n**{REFUND.title}**\n{REFUND.text}" == reply.text
+    for citation, entry in zip(reply.citations, (WINDOW, REFUND), strict=True):
+        assert (citation.entry_id, reply.text[citation.text_start : citation.text_end]) == (entry.entry_id, entry.text)
+
+
+async def test_what_the_model_leaves_out_is_added() -> None:
+    desk = Desk(SHOES, confidence=0.9)
+    desk.retriever.hits |= {"money": [hit(REFUND, 0.9)]}
+    reply = await desk.ask("How long can I return shoes? And when is my money back?")
+    assert reply.text == f"{SHOES}\n\n**{REFUND.title}**\n{REFUND.text}"
+    assert [citation.entry_id for citation in reply.citations] == ["return-window", "refund-time"]
+    assert desk.shown.text.strip() == SHOES
+
+
+async def test_a_question_without_an_answer_is_named_beside_the_answer_to_another() -> None:
+    desk = Desk(confidence=0.9)
+    desk.generator.languages = ()
+    reply = await desk.ask("How long can I return an item? And who wrote Hamlet?")
+    assert WINDOW.text in reply.text
+    assert "About “who wrote Hamlet?” I have no reliable answer" in reply.text
+    assert reply.quick_replies == ("Talk to a person",)
+
+
+async def test_close_candidates_become_buttons_and_a_button_is_an_answer() -> None:
+    desk = Desk()
+    desk.retriever.hits = {
+        WINDOW.title: [hit(WINDOW, 0.99)],
+        "long": [hit(WINDOW, 0.55), hit(REFUND, 0.5)],
+    }
+    reply = await desk.ask("how long does it take")
+    assert reply.decision == "clarified"
+    assert reply.quick_replies == (WINDOW.title, REFUND.title, "Talk to a person")
+    chosen = await desk.ask(reply.quick_replies[0], past=["clarified"])
+    assert (chosen.decision, chosen.text) == ("verbatim", WINDOW.text)
+
+
+async def test_a_second_failure_in_a_row_brings_a_person() -> None:
+    assert (await Desk().ask("xyz", past=["verbatim"])).decision == "abstained"
+    reply = await Desk().ask("xyz again", past=["verbatim", "abstained"])
+    assert (reply.decision, "twice in a row" in reply.reason) == ("handoff", True)
+
+
+async def test_fury_brings_a_person_without_a_search() -> None:
+    desk = Desk()
+    reply = await desk.ask("The third time I ask about my return! Unacceptable!!")
+    assert (reply.decision, desk.retriever.queries) == ("handoff", [])
+    assert "sorry" in reply.text
+
+
+async def test_another_wording_tells_the_same_fact() -> None:
+    desk = Desk("Whatever you like, for 90 days.", SHOES, confidence=0.95)
+    refused = await desk.ask("return shoes?", attempt=1)
+    assert refused.text == f"In other words:\n\n{WINDOW.text}"
+    composed = await desk.ask("return shoes?", attempt=2)
+    assert (composed.decision, composed.text) == ("composed", SHOES)
+
+
+async def test_tone_changes_the_words_and_not_the_decision() -> None:
+    texts = set()
+    for tone in ("friendly", "formal", "brief"):
+        settings = SETTINGS.model_copy(update={"style": SETTINGS.style.model_copy(update={"tone": tone})})
+        reply = await Responder(FixedRetriever(), ScriptedGenerator(), settings).respond(Question("xyz", "en"), Shown())
+        texts.add((reply.decision, reply.text))
+    assert len(texts) == 3
+    assert {decision for decision, _ in texts} == {"abstained"}
+
+
+async def test_the_brands_rules_and_examples_stand_in_the_prompt() -> None:
+    style = StyleSettings(
+        tone="formal",
+        do=("Say Sir or Madam.",),
+        dont=("Promise dates.",),
+        examples=(ExampleSettings(passage="Parcels take 2 days.", question="When?", answer="In 2 days."),),
+    )
+    desk = Desk()
+    desk.responder = Responder(desk.retriever, desk.generator, SETTINGS.model_copy(update={"style": style}))
+    desk.generator.scripts = [SHOES]
+    await desk.ask("return shoes?")
+    system, passage_, answer, _ = desk.generator.prompts[0]
+    assert "Be polite and formal." in system["content"]
+    assert system["content"].endswith("- Always: Say Sir or Madam.\n- Never: Promise dates.")
+    assert passage_["content"] == "Parcels take 2 days.\n\nQuestion: When?"
+    assert answer["content"] == "In 2 days."
+
+
+async def test_a_brand_speaks_for_itself() -> None:
+    second = {"root": "x", "brand": {"name": {"en": "Second"}}, "handoff": {"email": "help@second.example"}}
+    settings = Settings(brand={"name": {"en": "Oak"}}, tenants={"second": second})
+    desk = Desk()
+    desk.responder = Responder(desk.retriever, desk.generator, settings)
+    assert "Second" in (await desk.ask("Hello!", tenant="second")).text
+    assert "help@second.example" in (await desk.ask("I want a real person", tenant="second")).text
+    assert "Oak" in (await desk.ask("Hello!")).text
+
+
+async def test_a_concern_gets_its_fixed_reply_without_a_search() -> None:
+    desk = Desk(confidence=0.99)
+    reader = FixedReader(Reading(concern="harm", concern_score=0.9))
+    desk.responder = Responder(desk.retriever, desk.generator, SETTINGS, reader=reader)
+    reply = await desk.ask("return something dreadful")
+    assert (reply.decision, desk.retriever.queries, reply.reading) == ("abstained", [], reader.reading)
+
+
+class FixedAction:
+    """Takes every message that names an order, and records one step."""
+
+    async def take(self, question: Question, record: Callable[[Action], Awaitable[None]]) -> Reply | None:
+        if "order" not in question.text:
+            return None
+        await record(Action("order_status", "requested", {}, "k1"))
+        return Reply("Which order?", question.language, "action", "asked for the order number")
+
+
+async def test_an_action_comes_before_a_search() -> None:
+    desk = Desk(confidence=0.99)
+    desk.responder = Responder(desk.retriever, desk.generator, SETTINGS, actions=FixedAction())
+    assert (await desk.ask("where is my order? return")).decision == "action"
+    assert [action.name for action in desk.shown.actions] == ["order_status"]
+    assert (await desk.ask("how do I return")).decision == "verbatim"

@@ -103,8 +103,10 @@ class VisitorClient:
         self.headers = {"Origin": origin} if origin else {}
         self.visitor_id = ""
         self.secret = ""
+        self.tenant: dict[str, object] = {}
 
     async def meet(self, **body: object) -> VisitorClient:
+        self.tenant = {"tenant": body["tenant"]} if "tenant" in body else {}
         answer = await self.post_token(**body)
         self.visitor_id, self.secret = answer["visitor_id"], answer["visitor_secret"]
         return self
@@ -115,7 +117,7 @@ class VisitorClient:
             return await response.json()
 
     async def token(self, **body: object) -> str:
-        answer = await self.post_token(visitor_id=self.visitor_id, visitor_secret=self.secret, **body)
+        answer = await self.post_token(visitor_id=self.visitor_id, visitor_secret=self.secret, **self.tenant, **body)
         assert "visitor_secret" not in answer
         return str(answer["token"])
 

@@ -336,3 +336,34 @@ async def test_a_fault_costs_one_message_and_not_the_socket(
     monkeypatch.undo()
     await socket.say("break no more", "b")
     await socket.until_answered()
+
+
+async def test_the_last_answer_comes_in_other_words_as_a_new_message(rig: Rig, socket: SocketClient) -> None:
+    await socket.say("How long can I return an item?", "one")
+    first = await socket.until_answered()
+    rig.responder.sentences = ["A month, which is 30 days."]
+    await socket.send("regenerate", message_id=first["data"]["message_id"])
+    started = await socket.until("turn.started")
+    second = await socket.until_answered()
+    assert started["data"]["reply_to"] == second["data"]["reply_to"] == first["data"]["message_id"]
+    assert second["data"]["text"] == "A month, which is 30 days."
+    await socket.send("regenerate", message_id=first["data"]["message_id"])
+    assert (await socket.until("error"))["data"]["code"] == "unknown_message"
+
+
+async def test_a_brands_visitor_is_told_apart_and_an_unknown_brand_refused(start: StartRig) -> None:
+    rig = await start(extra={"tenants": {"second": {"root": "nowhere"}}})
+    asked: list[str] = []
+
+    async def answer(question: Question, sink: Sink) -> Reply:
+        asked.append(question.tenant)
+        return reply("Yes.")
+
+    rig.responder.answer = answer
+    for tenant in ("default", "second"):
+        socket = await (await rig.visitor(tenant=tenant)).join()
+        await socket.say("do you ship abroad?", "one")
+        await socket.until_answered()
+    assert asked == ["", "second"]
+    response = await rig.http.post(rig.url("/v1/visitor-tokens"), json={"tenant": "third"})
+    assert (response.status, (await response.json())["error"]["code"]) == (400, "bad_request")

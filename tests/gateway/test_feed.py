@@ -14,7 +14,7 @@ from assistant.conversation.database import Database
 from assistant.conversation.events import ConversationId, Message, MessageId, NewEvent, Opened
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
-from assistant.dialogue.manager import LiveTurn
+from assistant.dialogue.live import LiveTurn
 from assistant.gateway.feed import Feed
 from assistant.gateway.metrics import Metrics
 
@@ -51,7 +51,7 @@ class Stage:
         await self.log.append(C, [NewEvent("assistant", message)])
 
     def begins(self, reply_to: str, text: str) -> LiveTurn:
-        self.turn = LiveTurn(C, MessageId(reply_to), self.bus, text=text)
+        self.turn = LiveTurn(C, MessageId(reply_to), self.bus, self.log, text=text)
         return self.turn
 
     def shown(self) -> list[str]:

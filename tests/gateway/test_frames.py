@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from assistant.conversation.bus import Bus
+from assistant.conversation.database import Database
 from assistant.conversation.events import ConversationId, Event, Message, MessageId, Opened
-from assistant.dialogue.manager import LiveTurn
+from assistant.conversation.log import ConversationLog
+from assistant.dialogue.live import LiveTurn
 from assistant.gateway.frames import STATUS_REFRESH_S, STATUS_TTL_MS, LiveCursor, event_frame
 from tests.gateway.rig import Clock
 
@@ -16,7 +18,9 @@ pytestmark = pytest.mark.unit
 
 
 def turn() -> LiveTurn:
-    return LiveTurn(ConversationId("c_1"), MessageId("m_1"), Bus())
+    return LiveTurn(
+        ConversationId("c_1"), MessageId("m_1"), bus := Bus(), ConversationLog(Database("sqlite+aiosqlite://"), bus)
+    )
 
 
 def kinds(frames: list[dict[str, Any]]) -> list[str]:

@@ -106,6 +106,7 @@ export class AssistantChat extends HTMLElement {
     const conversation = this.#conversation;
     this.#transcript = new Transcript(this.#texts, new Calendar(this.#texts), {
       rate: (rating) => conversation.defer({ type: "feedback", ...rating }),
+      reword: (message_id) => conversation.request({ type: "regenerate", message_id }),
       retry: (id) => conversation.retry(id),
       ask: (text) => (this.send(text), this.#panel.focus()),
       handOver: () => this.#handOver(),

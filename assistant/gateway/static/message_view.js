@@ -16,7 +16,7 @@ export const withoutMarks = (text) =>
     .replace(/^#{1,6} /gm, "");
 
 /**
- * Makes the list items of a transcript. `on` has `rate({message_id, rating, comment?})`, `handOver()`, `canHandOver()`,
+ * Makes the list items of a transcript. `on` has `rate({message_id, rating, comment?})`, `reword(message_id)`, `handOver()`, `canHandOver()`,
  * `contact()` -> {email, phone, hours}, `agentName()`, `announce(text)`, and `grown()` after an item changed its height.
  */
 export class MessageView {
@@ -46,7 +46,7 @@ export class MessageView {
       h("div", { class: "bubble" }, content, data.citations?.length > 0 && this.#sources(data.citations)),
       ["abstained", "handoff"].includes(data.decision) && this.#contact(data, content),
       meta);
-    if (author === "assistant") meta.append(...this.#ratingButtons(node, data.message_id));
+    if (author === "assistant") meta.append(...this.#ratingButtons(node, data.message_id), ...this.#rewordButtons(data));
     return node;
   }
 
@@ -100,6 +100,12 @@ export class MessageView {
       setTimeout(() => button.replaceChildren(icon("copy")), COPIED_MS);
     });
     return button;
+  }
+
+  /** Only the last answer can be given in other words: the style sheet hides the button of all others. */
+  #rewordButtons({ message_id, decision }) {
+    if (!["verbatim", "composed"].includes(decision)) return [];
+    return [iconButton("again", this.#texts.reword, "small reword", () => this.#on.reword(message_id))];
   }
 
   #ratingButtons(node, message_id) {

@@ -109,6 +109,7 @@ h2 { font-size: 15.5px; font-weight: 650; line-height: 1.3; overflow: hidden; te
 .item[data-state="failed"] .bubble { background: none; color: var(--ink); box-shadow: inset 0 0 0 1.5px var(--danger); }
 .item[data-state="sending"] .bubble, .item[data-state="queued"] .bubble { opacity: .72; }
 .who { font-size: 12.5px; font-weight: 600; color: var(--muted); margin: 4px 2px 3px; }
+.item:not(:last-child) .reword { display: none; }
 .meta {
   display: flex; align-items: center; gap: 6px; min-height: 20px; margin-top: 3px; padding: 0 3px; font-size: 12px;
   color: var(--muted);

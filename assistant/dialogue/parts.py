@@ -1,0 +1,81 @@
+"""A message taken apart: the questions it asks, and what is said around them.
+
+"Hi! I bought a sofa with a gift card. How do I return it, and when do I get my money back?" asks two questions;
+the greeting says nothing, and the sentence about the sofa belongs to both.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from assistant.dialogue.asking import ASKING, HAN, asks
+from assistant.dialogue.context import is_follow_up, new_part
+from assistant.dialogue.smalltalk import is_small_talk
+
+MAX_QUESTIONS = 3
+
+# Where one question ends and the next begins inside a sentence.
+ENGLISH_JOINT = re.compile(
+    rf"[,;]?\s+(?:and|also|plus|but|or)\s+(?:also\s+|then\s+|if so,?\s+)?(?=(?:{ASKING})\b(?!\s*$))"
+    rf"|,\s+(?=(?:how|what|when|where|which|who|why)\b)",
+    re.I,
+)
+CHINESE_JOINT = re.compile(
+    r"[，,；;、\s]*(?:还有(?=[^，,]{2})|另外|以及|顺便(?:问一?下)?|同时|再问一?下)[，,：:]?|(?<=[吗呢么])[，,\s]+"
+)
+CHINESE_COMMA = re.compile(r"[，,；;]")
+SENTENCE = re.compile(r"(?<=[?!。！？；\n])|(?<=[.])(?=\s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The questions of a message in order, and the sentences around them that ask nothing."""
+
+    questions: tuple[str, ...]
+    around: tuple[str, ...] = ()
+
+    @property
+    def is_compound(self) -> bool:
+        """Whether it asks more than one thing."""
+        return len(self.questions) > 1
+
+
+def take_apart(text: str) -> Message:
+    """The questions of ``text``; what cannot be split comes back whole."""
+    pieces = [piece for sentence in SENTENCE.split(text) for piece in _split(sentence.strip())]
+    said = [piece.strip(" ,，;；、") for piece in pieces]
+    said = [piece for piece in said if piece and not is_small_talk(piece)]
+    questions = [piece for piece in said if asks(piece)]
+    if not 2 <= len(questions) <= MAX_QUESTIONS:
+        return Message((text.strip(),))
+    return Message(tuple(new_part(piece) for piece in questions), tuple(piece for piece in said if not asks(piece)))
+
+
+def _split(sentence: str) -> list[str]:
+    if not HAN.search(sentence):
+        return ENGLISH_JOINT.split(sentence)
+    return [piece for part in CHINESE_JOINT.split(sentence) for piece in _at_commas(part)]
+
+
+def _at_commas(part: str) -> list[str]:
+    """Cut at the commas between two questions: 「退货要多久，运费谁出」."""
+    pieces = CHINESE_COMMA.split(part)
+    if sum(1 for piece in pieces if asks(piece)) < 2:
+        return [part]
+    joined: list[str] = []
+    for piece in pieces:
+        if joined and not asks(joined[-1]):
+            joined[-1] += f"，{piece}"
+        else:
+            joined.append(piece)
+    return joined
+
+
+def query_for(question: str, message: Message) -> str:
+    """What to search for one question of a message: with what is said around it where it leans on that."""
+    if not is_follow_up(question):
+        return question
+    before = message.questions[: message.questions.index(question)]
+    lean = [*message.around, *before[-1:]]
+    return " ".join([*lean, question]) if lean else question
