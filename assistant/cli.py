@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from assistant import __version__
-from assistant.cli_evaluate import evaluate_app
+from assistant.cli_safety import evaluate_app
 from assistant.config import Settings, load
 from assistant.demo_shop.command import demo_shop
 from assistant.dialogue.responder import Responder
@@ -239,12 +239,13 @@ def train_faq_data(
 ) -> None:
     """Turn the knowledge base into conversations for `train sft`: answering from passages."""
     from assistant import models
-    from assistant.retrieval.sources import load_knowledge
+    from assistant.retrieval.overlay import load_all
     from training.faq import faq_rows
 
     settings = settings_of(context)
     languages = models.profile(settings, settings.generation.model).languages
-    rows = faq_rows(load_knowledge(settings.knowledge.root).entries, languages=languages, seed=seed)
+    curated = [entry for entry in load_all(settings).entries if entry.kind == "faq"]
+    rows = faq_rows(curated, languages=languages, seed=seed)
     try:
         file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     except OSError as error:

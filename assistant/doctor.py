@@ -79,10 +79,10 @@ def _disk(what: str, folder: Path) -> Finding:
 
 
 def _knowledge(settings: Settings) -> Finding:
-    from assistant.retrieval.sources import load_knowledge
+    from assistant.retrieval.overlay import load_all
 
     try:
-        knowledge = load_knowledge(settings.knowledge.root)
+        knowledge = load_all(settings)
     except KnowledgeError as error:
         return Finding("knowledge", False, error.message, error.fix)
     if knowledge.problems:

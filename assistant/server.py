@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
 
-from assistant import models
+from assistant import models, running
+from assistant.actions.caller import HttpActionCaller, open_caller
+from assistant.actions.flow import Actions
 from assistant.config import Settings
 from assistant.conversation.bus import Bus
 from assistant.conversation.database import Database
@@ -21,9 +24,13 @@ from assistant.dialogue.responder import Responder
 from assistant.errors import AdapterError
 from assistant.gateway import app as gateway
 from assistant.generation.engine import Engine
+from assistant.insight.encoding import EncoderPair
+from assistant.insight.reader import MessageReader
 from assistant.retrieval.artifact import open_or_build
 from assistant.retrieval.embedding import load_encoders
 from assistant.retrieval.retriever import FaqRetriever
+from assistant.retrieval.updater import IndexUpdater
+from assistant.retrieval.watching import keep_current
 from assistant.terminal import progress_bar
 
 log = structlog.get_logger()
@@ -39,28 +46,49 @@ def fetch_models(settings: Settings) -> None:
             models.pull(settings, name)
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The search over the knowledge base as it stands now, what keeps it in step, and what reads messages."""
+
+    retriever: FaqRetriever
+    updater: IndexUpdater
+    reader: MessageReader
+
+
 def build_retriever(settings: Settings, tell: Tell) -> FaqRetriever:
     """The encoders, and the index of the knowledge base as it stands now."""
+    return build_search(settings, tell).retriever
+
+
+def build_search(settings: Settings, tell: Tell) -> Search:
+    """The encoders with everything that uses them. Blocking; some seconds."""
     encoders = load_encoders(settings)
     with progress_bar("Indexing the knowledge base") as report:
         index, knowledge = open_or_build(settings, encoders, progress=report)
     for problem in knowledge.problems:
         tell(f"Left out: {problem}")
-    return FaqRetriever(index, encoders, settings.retrieval)
+    retriever = FaqRetriever(index, encoders, settings.retrieval)
+    updater = IndexUpdater(settings, encoders, retriever, index, problems=knowledge.problems)
+    return Search(retriever, updater, MessageReader.fit(EncoderPair(encoders.english, encoders.multilingual)))
 
 
 async def serve(settings: Settings, tell: Tell) -> None:
-    """Run the assistant until SIGTERM or SIGINT."""
+    """Run the assistant until SIGTERM or SIGINT. Commands find it by ``data_dir/server.json``."""
+    admin_key = running.new_admin_key()
 
     def say_where(url: str) -> None:
+        running.announce(settings.data_dir, url=url, admin_key=admin_key)
         tell(f"Serving on {url}")
         tell(f"  the demo shop  {url}/")
         tell(f'  the widget     <script src="{url}/widget.js" async></script>')
         tell(f"  data lies in   {settings.data_dir}")
 
-    async with running_app(settings, tell) as app:
+    async with running_app(settings, tell, admin_key=admin_key) as app:
         address = settings.gateway
-        await gateway.serve(app, host=address.host, port=address.port, on_listening=say_where)
+        try:
+            await gateway.serve(app, host=address.host, port=address.port, on_listening=say_where)
+        finally:
+            running.withdraw(settings.data_dir, admin_key=admin_key)
 
 
 @asynccontextmanager
@@ -79,30 +107,51 @@ async def running_engine(settings: Settings) -> AsyncIterator[Engine]:
 @asynccontextmanager
 async def running_responder(settings: Settings, tell: Tell) -> AsyncIterator[Responder]:
     """Everything that answers a question, without log and gateway."""
-    retriever = await asyncio.to_thread(build_retriever, settings, tell)
-    async with running_engine(settings) as engine:
-        yield Responder(retriever, engine, settings)
+    search = await asyncio.to_thread(build_search, settings, tell)
+    async with running_engine(settings) as engine, open_caller() as caller:
+        yield _responder(settings, search, engine, caller)
 
 
 @asynccontextmanager
-async def running_app(settings: Settings, tell: Tell) -> AsyncIterator[web.Application]:
+async def running_app(settings: Settings, tell: Tell, *, admin_key: str) -> AsyncIterator[web.Application]:
     """The whole assistant as a web application; what a crash left unanswered is answered."""
     async with AsyncExitStack() as stack:
         bus, database = Bus(), Database(settings.log_url)
         await database.open()
         stack.push_async_callback(database.close)
-        retriever = await asyncio.to_thread(build_retriever, settings, tell)
+        search = await asyncio.to_thread(build_search, settings, tell)
         engine = await stack.enter_async_context(running_engine(settings))
+        caller = await stack.enter_async_context(open_caller())
         conversations = ConversationLog(database, bus)
-        responder = Responder(retriever, engine, settings)
+        responder = _responder(settings, search, engine, caller)
         manager = DialogueManager(log=conversations, bus=bus, responder=responder, settings=settings)
         stack.push_async_callback(manager.close)
         await manager.start()
+        if settings.knowledge.watch:
+            await stack.enter_async_context(_watching(settings, search.updater))
 
         def missing() -> list[str]:
             return [] if engine.is_alive else ["the chat model's thread ended; restart the server and see its log"]
 
-        yield gateway.make_app(gateway.Parts(settings, conversations, Visitors(database), bus, manager, ready=missing))
+        admin = gateway.Admin(admin_key, search.updater)
+        yield gateway.make_app(
+            gateway.Parts(settings, conversations, Visitors(database), bus, manager, ready=missing, admin=admin)
+        )
+
+
+def _responder(settings: Settings, search: Search, engine: Engine, caller: HttpActionCaller) -> Responder:
+    actions = Actions(settings, caller) if settings.actions else None
+    return Responder(search.retriever, engine, settings, reader=search.reader, actions=actions)
+
+
+@asynccontextmanager
+async def _watching(settings: Settings, updater: IndexUpdater) -> AsyncIterator[None]:
+    task = asyncio.create_task(keep_current(settings, updater.refresh))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _refuse_other_prompt(engine: Engine) -> None:

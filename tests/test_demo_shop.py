@@ -13,12 +13,12 @@ import typer
 from aiohttp import web
 from typer.testing import CliRunner
 
+from assistant.actions.caller import open_caller
+from assistant.actions.flow import Actions
 from assistant.config import ActionSettings, CallSettings
 from assistant.demo_shop import service
 from assistant.demo_shop.command import demo_shop
 from assistant.demo_shop.orders import ORDERS
-from assistant.actions.caller import open_caller
-from assistant.actions.flow import Actions
 from tests.actions.customer import TODAY, Customer, changed, shipped_settings, with_actions
 
 pytestmark = pytest.mark.unit

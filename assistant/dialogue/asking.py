@@ -21,6 +21,26 @@ CHINESE_QUESTION = re.compile(
 )
 
 
+# What remains of "how much is it?" and 「多少钱啊」 without these is nothing: they are about what was said before.
+GENERIC_WORDS = frozenset(
+    "how what when where which why who much many long far soon often late can could do does did is are was will would "
+    "it its that this the a an to for of me i my you your we cost price take takes need have get ok and so please then "
+    "time day days hour hours go be there any".split()
+)
+GENERIC_CHINESE = re.compile(
+    r"多少钱|多少|多久|多长时间|什么时候|几天|几[个点]|怎么[样办]?|如何|哪里|最低|最多|一般|大概|需要|可以|能不能|能|要|是|得|会|才|到|花|钱|好"
+    r"|[的了吗呢吧啊呀哦啦么我你您这那它个，。？！,.?! ]"
+)
+
+
+def is_bare(text: str) -> bool:
+    """Whether the text asks for something without saying of what: "how much?", 「要多久」."""
+    if HAN.search(text):
+        return not GENERIC_CHINESE.sub("", text)
+    words = re.findall(r"[a-z]+", text.lower())
+    return bool(words) and all(word in GENERIC_WORDS for word in words)
+
+
 def asks(piece: str) -> bool:
     """Whether the piece is a question, with or without its mark."""
     if HAN.search(piece):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from assistant.conversation.events import Event, Message
-from assistant.dialogue.asking import HAN, asks
+from assistant.dialogue.asking import HAN, asks, is_bare
 from assistant.dialogue.correction import corrected
 from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.smalltalk import is_small_talk
@@ -44,6 +44,8 @@ def is_follow_up(text: str) -> bool:
     text = text.strip()
     if instead := corrected(text):
         return not asks(instead) or is_follow_up(instead)
+    if is_bare(text):
+        return True
     if HAN.search(text):
         return len(text) <= SHORT_CHARACTERS and _leans_in_chinese(text)
     if len(text.split()) > SHORT_WORDS:

@@ -10,20 +10,25 @@ from dataclasses import dataclass
 
 from assistant.config import DialogueSettings
 from assistant.conversation.events import Decision
+from assistant.dialogue.asking import is_bare
 from assistant.dialogue.words import content_words
 from assistant.values import Hit, Passage
 
 # A part of a message is answered, and an entry added to another, only where it is more likely right than wrong.
-PART_FLOOR = 0.5
+PART_FLOOR = 0.4
 MAX_CANDIDATES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A question, and what the search found for it, best first."""
+    """A question, and what the search found for it, best first.
+
+    ``leans`` says that it was searched for together with what was asked before.
+    """
 
     question: str
     hits: tuple[Hit, ...]
+    leans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,10 @@ def decide(
         return Plan("abstained", "nothing in the knowledge base comes near the question", 0.0)
     best = whole.hits[0]
     found = f"{best.passage.entry_id} matched its {best.field} at {best.confidence:.2f}"
+    if is_bare(whole.question) and not whole.leans and len(whole.hits) > 1:
+        return Plan(
+            "clarified", f"{found}, but the question names nothing", best.confidence, whole.hits[:MAX_CANDIDATES]
+        )
     if best.passage.kind == "document":
         return Plan("composed", f"{found}, a section of a document", best.confidence, _top(whole, settings))
     if best.confidence >= settings.verbatim:

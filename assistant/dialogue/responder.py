@@ -6,7 +6,7 @@ It knows no log, no socket and no database; `manager` gives it those.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -21,19 +21,21 @@ from assistant.dialogue.extract import Composition
 from assistant.dialogue.grounding import Grounds
 from assistant.dialogue.handoff import email_address, wants_person
 from assistant.dialogue.mood import is_furious
-from assistant.dialogue.parts import query_for, take_apart
+from assistant.dialogue.parts import Message, query_for, take_apart
 from assistant.dialogue.policy import Found, Plan, decide
 from assistant.dialogue.prompt import Exchange, Voice
 from assistant.dialogue.smalltalk import pleasantry
 from assistant.dialogue.turn import ActionTaker, Generator, Question, Reader, Reply, Retriever
 from assistant.dialogue.wording import Wording
 from assistant.errors import GenerationError
-from assistant.values import ChatMessage, Passage, Sampling
+from assistant.values import ChatMessage, Hit, Passage, Sampling
 
 log = structlog.get_logger()
 
 # Another wording needs chance; the first one does better without.
 REWORDING_TEMPERATURE = 0.7
+# How much an entry that was just told counts for a follow-up.
+TOLD_WEIGHT = 0.6
 
 
 class Responder:
@@ -113,11 +115,9 @@ class Responder:
             return wording.concerned(question, concern)
         if wants_person(question.text):
             return wording.hand_over(question, "hand_over", "the customer asked for a person")
-        if concern is not None:
-            return wording.concerned(question, concern)
         if is_furious(question.text, question.reading):
             return wording.hand_over(question, "angry", "the customer is very angry")
-        return None
+        return wording.concerned(question, concern) if concern else None
 
     def _without_search(self, question: Question) -> Reply | None:
         """An address while one waits for a person, and small talk: nothing to look up."""
@@ -200,26 +200,29 @@ class Responder:
     async def _search(self, query: str, question: Question) -> tuple[Found, list[Found]]:
         """What is found for the whole message, and for each of its questions where it asks several."""
         message = take_apart(question.text)
+        whole = await self._find(query, question, question.text)
         if not message.is_compound:
-            return await self._find(query, question, question.text), []
-        parts = [await self._find(query_for(part, message), question, part) for part in message.questions]
-        return await self._find(query, question, question.text), parts
+            return whole, []
+        return whole, [await self._find_part(part, message, question) for part in message.questions]
+
+    async def _find_part(self, part: str, message: Message, question: Question) -> Found:
+        """The better of what is found for a question alone and together with what is said around it."""
+        alone = await self._find(part, question, part)
+        query = query_for(part, message)
+        within = await self._find(query, question, part) if query != part else alone
+        return max(alone, within, key=lambda found: found.hits[0].confidence if found.hits else 0.0)
 
     async def _find(self, query: str, question: Question, text: str) -> Found:
-        is_follow_up = query != text
-        stress = new_part(text) if is_follow_up else ""
+        leans = query != text
         hits = await asyncio.to_thread(
             self._retriever.search,
             query,
             language=question.language,
             tenant=question.tenant,
-            stress=stress,
+            stress=new_part(text) if leans else "",
             context=question.said,
         )
-        if is_follow_up:
-            # Who asks on wants something else than what the last answer said, near as that entry is.
-            hits = [hit for hit in hits if hit.passage.entry_id not in question.just_told] or hits
-        return Found(text, tuple(hits))
+        return Found(text, tuple(_told_less(hits, question.just_told) if leans else hits), leans)
 
     def _can_write(self, language: str) -> bool:
         if self._settings.dialogue.compose == "extract":
@@ -229,3 +232,12 @@ class Responder:
 
 def _shown(passage: Passage) -> PromptPassage:
     return PromptPassage(passage.entry_id, passage.title, passage.text)
+
+
+def _told_less(hits: Sequence[Hit], just_told: Collection[str]) -> list[Hit]:
+    """The hits anew in order: who asks on mostly wants something else than what the last answer said, near as it is."""
+    less = [
+        replace(hit, confidence=TOLD_WEIGHT * hit.confidence) if hit.passage.entry_id in just_told else hit
+        for hit in hits
+    ]
+    return sorted(less, key=lambda hit: hit.confidence, reverse=True)

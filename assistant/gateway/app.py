@@ -14,12 +14,14 @@ from aiohttp import web
 
 from assistant.errors import ConfigError
 from assistant.gateway import rest
+from assistant.gateway.admin import AdminRoutes
+from assistant.gateway.knowledge import Admin
 from assistant.gateway.middleware import add_headers, answer_errors, guard_origin, log_access
 from assistant.gateway.pages import Pages
 from assistant.gateway.parts import GATEWAY, Gateway, Parts
 from assistant.gateway.visitor import visitor_socket
 
-__all__ = ["Parts", "make_app", "serve"]
+__all__ = ["Admin", "Parts", "make_app", "serve"]
 
 KEEPALIVE_S = 30.0  # also ends a request whose headers do not arrive
 SHUTDOWN_S = 10.0
@@ -44,6 +46,10 @@ def make_app(parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> we
             web.get("/v1/ws", visitor_socket, allow_head=False),
         ]
     )
+    if parts.admin is not None:
+        admin = AdminRoutes(parts.admin)
+        app.add_routes(admin.routes())
+        app.on_cleanup.append(admin.close)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_drain)
     return app

@@ -14,6 +14,7 @@ from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.manager import DialogueManager
 from assistant.gateway.auth import Origins, Tickets
+from assistant.gateway.knowledge import Admin
 from assistant.gateway.limits import Limits, client_address
 from assistant.gateway.metrics import Metrics
 from assistant.gateway.sockets import Sockets
@@ -21,7 +22,10 @@ from assistant.gateway.sockets import Sockets
 
 @dataclass(frozen=True)
 class Parts:
-    """The assistant's parts, built and started elsewhere. ``ready`` gives what is still missing."""
+    """The assistant's parts, built and started elsewhere. ``ready`` gives what is still missing.
+
+    Without ``admin`` there are no admin endpoints.
+    """
 
     settings: Settings
     log: ConversationLog
@@ -29,6 +33,7 @@ class Parts:
     bus: Bus
     manager: DialogueManager
     ready: Callable[[], list[str]]
+    admin: Admin | None = None
 
 
 class Gateway:

@@ -22,20 +22,22 @@ from pydantic import TypeAdapter, ValidationError
 from assistant.config import Settings
 from assistant.errors import IndexArtifactError, StorageError
 from assistant.retrieval.embedding import Encoders
+from assistant.retrieval.entries import Entry, Knowledge
 from assistant.retrieval.index import (
     EncoderIdentity,
     FaqIndex,
     Progress,
-    Row,
-    VectorTable,
     build_index,
-    english_rows,
-    multilingual_rows,
-    row_languages,
+    english_parts,
+    groups_of,
+    lexical_of,
+    multilingual_parts,
 )
-from assistant.retrieval.sources import Entry, Knowledge, load_knowledge
+from assistant.retrieval.overlay import load_all
+from assistant.retrieval.parts import Part
+from assistant.retrieval.table import VectorTable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 REBUILD = "Run `assistant index` to build it again."
 
@@ -74,17 +76,19 @@ def open_or_build(
 ) -> tuple[FaqIndex, Knowledge]:
     """The saved index if it fits the knowledge base and the encoders; otherwise build and save it first.
 
+    Of an outdated one those vectors are kept whose texts have not changed.
     Raises `KnowledgeError` (nothing to index) and `StorageError`. Blocking.
     """
-    knowledge = load_knowledge(settings.knowledge.root)
+    knowledge = load_all(settings)
+    previous = None
     try:
-        index = load_index(settings.index_dir, encoders)
-        if index.is_current(knowledge.content_hash):
-            return index, knowledge
+        previous = load_index(settings.index_dir, encoders)
+        if previous.is_current(knowledge.content_hash):
+            return previous, knowledge
         log.info("index.outdated", folder=str(settings.index_dir))
     except IndexArtifactError as error:
         log.info("index.not_usable", cause=error.message)
-    index = build_index(knowledge, encoders, progress=progress)
+    index = build_index(knowledge, encoders, previous=previous, progress=progress)
     save_index(index, settings.index_dir)
     log.info("index.built", num_entries=len(index.entries), num_vectors=len(index.english) + len(index.multilingual))
     return index, knowledge
@@ -115,16 +119,16 @@ def load_index(folder: Path, encoders: Encoders) -> FaqIndex:
     _check_encoders(folder, manifest, encoders)
     contents = _read_files(folder, manifest)
     entries = tuple(_ENTRY.validate_json(line) for line in contents["entries"].splitlines())
-    english = _table(entries, english_rows(entries), contents["english"])
-    multilingual = _table(entries, multilingual_rows(entries), contents["multilingual"])
     return FaqIndex(
         entries=entries,
         content_hash=manifest.content_hash,
         created=manifest.created,
-        english=english,
-        multilingual=multilingual,
+        english=_table(folder, english_parts(entries), contents["english"]),
+        multilingual=_table(folder, multilingual_parts(entries), contents["multilingual"]),
         english_encoder=manifest.encoders["english"],
         multilingual_encoder=manifest.encoders["multilingual"],
+        groups=groups_of(entries),
+        lexical=lexical_of(entries),
     )
 
 
@@ -243,7 +247,8 @@ def _read(folder: Path, file: StoredFile) -> bytes:
     return data
 
 
-def _table(entries: tuple[Entry, ...], rows: list[Row], data: bytes) -> VectorTable:
-    table = VectorTable.from_bytes(rows, row_languages(entries, rows), data)
-    assert len(table) == len(rows), "the files carry their own sha256, so only a bug can part them"
-    return table
+def _table(folder: Path, parts: list[list[Part]], data: bytes) -> VectorTable:
+    try:
+        return VectorTable.from_bytes(parts, data)
+    except ValueError as error:
+        raise IndexArtifactError(f"The index in {folder} does not fit its entries: {error}.", fix=REBUILD) from error

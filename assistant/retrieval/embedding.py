@@ -1,7 +1,7 @@
 """The sentence encoders: English by all-MiniLM-L6-v2, other languages and across languages by USE.
 
-Both are sentence-transformers models, so any other one can take their place by folder or Hugging
-Face name. torch is imported when `load_encoders` is called, not before.
+Any sentence-transformers model can take their place by folder or Hugging Face name. The built-in ones need no
+torch: USE runs in numpy, MiniLM in 8 bits on onnxruntime where that is installed (`onnx_encoder`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from assistant.config import Settings
-from assistant.errors import ModelError, ModelMissing
-from assistant.models import model_path
+from assistant.errors import ModelError, ModelMissing, StorageError
+from assistant.models import BUILT_IN, model_path
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -27,12 +28,17 @@ MULTILINGUAL_USE = "use-multilingual-v3"
 ENGLISH = "en"
 BATCH_TEXTS = 16
 
+CONVERTED = "onnx-int8"
+"""The folder inside a model's own that holds what `onnx_encoder` made of it."""
+
 # What a model folder holds besides what it computes with: documents, and weights for other runtimes.
 _IRRELEVANT = (".md", ".txt.lock", ".lock")
 _OTHER_RUNTIMES = ("onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.md")
 
 Vectors = npt.NDArray[np.float32]
 """Shape (texts, dimension), each row of length 1."""
+
+log = structlog.get_logger(__name__)
 
 
 class Encoder(Protocol):
@@ -86,7 +92,7 @@ class SentenceEncoder:
             return np.empty((0, self.dimension), dtype=np.float32)
         with self._turn:
             vectors = self._model.encode(
-                list(texts),
+                encodable(texts),
                 batch_size=BATCH_TEXTS,
                 show_progress_bar=False,
                 convert_to_numpy=True,
@@ -96,8 +102,9 @@ class SentenceEncoder:
 
 
 def load_encoders(settings: Settings) -> Encoders:
-    """Load both encoders; about ten seconds, most of them torch.
+    """Load both encoders: two seconds for the built-in ones, about ten with torch.
 
+    The first time, the English one is converted for onnxruntime, which takes about 20 s more.
     Raises `ModelMissing` if one is not on this machine, `ModelError` if it is no sentence encoder.
     """
     turn = threading.Lock()
@@ -107,16 +114,37 @@ def load_encoders(settings: Settings) -> Encoders:
     return Encoders(english, _load(settings, settings.retrieval.multilingual_encoder, turn))
 
 
-def _load(settings: Settings, name: str, turn: threading.Lock) -> SentenceEncoder:
-    if name == MULTILINGUAL_USE:
-        from assistant.retrieval.use import load_use, weight_files
+def encodable(texts: Sequence[str]) -> list[str]:
+    """The texts with half a character (a lone surrogate) replaced: no tokenizer takes it."""
+    return [text.encode("utf-8", "replace").decode() for text in texts]
 
-        return SentenceEncoder(load_use(), name=name, fingerprint=_fingerprint(weight_files()), turn=turn)
+
+def _load(settings: Settings, name: str, turn: threading.Lock) -> Encoder:
+    if name == MULTILINGUAL_USE:
+        from assistant.retrieval.use import UseEncoder, weight_files
+
+        return UseEncoder(name=name, fingerprint=_fingerprint(weight_files()))
     path = model_path(settings, name)
     folder = path if isinstance(path, Path) else _fetched(settings, path)
-    return SentenceEncoder(
-        _open(folder, settings, name), name=name, fingerprint=_fingerprint(_files(folder)), turn=turn
-    )
+    fingerprint = _fingerprint(_files(folder))
+    converted = _load_converted(settings, folder, name, fingerprint) if name in BUILT_IN else None
+    return converted or SentenceEncoder(_open(folder, settings, name), name=name, fingerprint=fingerprint, turn=turn)
+
+
+def _load_converted(settings: Settings, folder: Path, name: str, fingerprint: str) -> Encoder | None:
+    """The built-in encoder on onnxruntime, or None where torch shall or must do."""
+    runtime = settings.retrieval.encoder_runtime
+    if runtime == "torch" or (runtime == "auto" and settings.generation.device == "cuda"):
+        return None
+    from assistant.retrieval.onnx_encoder import load_int8
+
+    try:
+        return load_int8(folder, name=name, fingerprint=fingerprint)
+    except (ModelError, StorageError) as error:
+        if runtime == "onnx":
+            raise
+        log.warning("encoder.int8_not_usable", encoder=name, cause=error.message, fix=error.fix)
+        return None
 
 
 def _open(folder: Path, settings: Settings, name: str) -> SentenceTransformer:
@@ -157,8 +185,13 @@ def _files(folder: Path) -> Iterable[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and path.name[0] != "." and not path.name.endswith(_IRRELEVANT)
+        if path.is_file() and not path.name.endswith(_IRRELEVANT) and not _is_aside(path.relative_to(folder))
     )
+
+
+def _is_aside(path: Path) -> bool:
+    """Whether it was made from the model, or is being made."""
+    return path.parts[0] == CONVERTED or any(part.startswith(".") for part in path.parts)
 
 
 def _fingerprint(paths: Iterable[Path]) -> str:

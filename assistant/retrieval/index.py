@@ -1,47 +1,32 @@
-"""The vectors of all entries, searchable.
+"""The vectors and words of all entries, searchable.
 
-Every entry has one vector for its question, one for each other wording and one for its answer.
-English entries are embedded by the English encoder for English queries; all entries, the English ones
-too, by the multilingual encoder for every other query. An index never changes: a new one replaces it.
+Entries are ordered by tenant, language and form, so each tenant's own ones are one run of rows, and a search is told
+the run: it cannot see another tenant's. The multilingual encoder embeds every entry, the English one those that it
+helps to find. An index never changes: a new one replaces it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
-import faiss
 import numpy as np
 
-from assistant.retrieval.embedding import BATCH_TEXTS, ENGLISH, Encoder, Encoders, Vectors
-from assistant.retrieval.sources import Entry, Knowledge
-from assistant.values import Field
+from assistant.retrieval.embedding import BATCH_TEXTS, Encoder, Encoders, Vectors
+from assistant.retrieval.entries import Entry, Knowledge
+from assistant.retrieval.fusion import Form
+from assistant.retrieval.lexical import LexicalIndex
+from assistant.retrieval.parts import Part, form_of, parts_of
+from assistant.retrieval.table import VectorTable
 
 Progress = Callable[[int, int], None]
 """Called with the number of texts done and of all texts."""
 
-FIRST_VECTORS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one vector stands for: a field of ``entries[entry]``."""
-
-    entry: int
-    field: Field
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A vector that a query found; ``cosine`` is -1 to 1."""
-
-    entry: int
-    field: Field
-    cosine: float
+ENGLISH_HELPS = ("en", "zh")
+"""Whose entries the English encoder embeds: in Chinese ones it knows the Latin words and the commonest characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,68 +43,23 @@ class EncoderIdentity:
         return cls(encoder.name, encoder.dimension, encoder.fingerprint)
 
 
-class VectorTable:
-    """One encoder's vectors in one FAISS index, ordered by language; searching is thread-safe."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The run ``entries[start:end]`` of one tenant, language and form."""
 
-    def __init__(self, rows: Sequence[Row], languages: Sequence[str], index: faiss.Index) -> None:
-        self._rows = rows
-        self._index = index
-        self._spans = _spans(languages)
-
-    @classmethod
-    def of(cls, rows: Sequence[Row], languages: Sequence[str], vectors: Vectors) -> VectorTable:
-        """A table of ``vectors`` with shape (rows, dimension); ``languages`` has one code per row, in runs."""
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(vectors)
-        return cls(rows, languages, index)
-
-    @classmethod
-    def from_bytes(cls, rows: Sequence[Row], languages: Sequence[str], data: bytes) -> VectorTable:
-        """What `to_bytes` gave, for the same rows."""
-        return cls(rows, languages, faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8)))
-
-    def to_bytes(self) -> bytes:
-        """FAISS's own format."""
-        return bytes(faiss.serialize_index(self._index).tobytes())
-
-    def __len__(self) -> int:
-        return int(self._index.ntotal)
-
-    @property
-    def dimension(self) -> int:
-        """Numbers per vector."""
-        return int(self._index.d)
-
-    def search(self, vector: Vectors, language: str, *, other: bool, limit: int) -> list[Match]:
-        """The best vectors of entries in ``language`` (or in any ``other`` one), best first.
-
-        ``vector`` has shape (1, dimension). Enough come back for ``limit`` different entries, where
-        there are so many.
-        """
-        start, end = self._spans.get(language, (0, 0))
-        available = len(self) - (end - start) if other else end - start
-        selector: faiss.IDSelector = faiss.IDSelectorRange(start, end)
-        if other:
-            selector = faiss.IDSelectorNot(selector)
-        num_vectors = min(FIRST_VECTORS, available)
-        while num_vectors:
-            matches = self._nearest(vector, num_vectors, selector)
-            if len({match.entry for match in matches}) >= limit or num_vectors == available:
-                return matches
-            num_vectors = min(4 * num_vectors, available)
-        return []
-
-    def _nearest(self, vector: Vectors, num_vectors: int, selector: faiss.IDSelector) -> list[Match]:
-        parameters = faiss.SearchParameters()
-        parameters.sel = selector
-        cosines, ids = self._index.search(vector, num_vectors, params=parameters)
-        found = zip(cosines[0].tolist(), ids[0].tolist(), strict=True)
-        return [Match(self._rows[row].entry, self._rows[row].field, cosine) for cosine, row in found if row >= 0]
+    tenant: str
+    language: str
+    form: Form
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class FaqIndex:
-    """An immutable snapshot: entries (ordered by language) and their vectors by both encoders."""
+    """An immutable snapshot: entries in the order of `ordered`, their vectors by both encoders, their words.
+
+    ``lexical`` has an index for each tenant and language, numbered from the first of its entries.
+    """
 
     entries: tuple[Entry, ...]
     content_hash: str
@@ -128,70 +68,119 @@ class FaqIndex:
     multilingual: VectorTable
     english_encoder: EncoderIdentity
     multilingual_encoder: EncoderIdentity
+    groups: tuple[Group, ...]
+    lexical: Mapping[tuple[str, str], LexicalIndex]
 
     def is_current(self, content_hash: str) -> bool:
         """Whether it was built from knowledge with this ``Knowledge.content_hash``."""
         return self.content_hash == content_hash
 
 
-def build_index(knowledge: Knowledge, encoders: Encoders, *, progress: Progress | None = None) -> FaqIndex:
-    """Embed every entry; about 20 ms per text on two cores. Blocking."""
-    entries = tuple(sorted(knowledge.entries, key=lambda entry: entry.lang))
-    english, multilingual = english_rows(entries), multilingual_rows(entries)
-    num_texts = len(english) + len(multilingual)
-    report = progress or (lambda done, total: None)
-    english_vectors = _encode(encoders.english, english, lambda done: report(done, num_texts))
-    vectors = _encode(encoders.multilingual, multilingual, lambda done: report(len(english) + done, num_texts))
+def build_index(
+    knowledge: Knowledge, encoders: Encoders, *, previous: FaqIndex | None = None, progress: Progress | None = None
+) -> FaqIndex:
+    """Embed every entry, a few milliseconds per text; what ``previous`` embedded alike is taken from it. Blocking."""
+    entries = ordered(knowledge.entries)
+    english, multilingual = english_parts(entries), multilingual_parts(entries)
+    known_english = _known(previous, encoders.english, is_english=True)
+    known = _known(previous, encoders.multilingual, is_english=False)
+    work = _Work(_new_texts(english, known_english), _new_texts(multilingual, known), progress)
     return FaqIndex(
         entries=entries,
         content_hash=knowledge.content_hash,
         created=datetime.now(UTC),
-        english=VectorTable.of(english, row_languages(entries, english), english_vectors),
-        multilingual=VectorTable.of(multilingual, row_languages(entries, multilingual), vectors),
+        english=_table(english, known_english | work.english(encoders.english), encoders.english),
+        multilingual=_table(multilingual, known | work.multilingual(encoders.multilingual), encoders.multilingual),
         english_encoder=EncoderIdentity.of(encoders.english),
         multilingual_encoder=EncoderIdentity.of(encoders.multilingual),
+        groups=groups_of(entries),
+        lexical=lexical_of(entries),
     )
 
 
-def english_rows(entries: Sequence[Entry]) -> list[Row]:
-    """What the English encoder embeds, in order."""
-    return [row for row in multilingual_rows(entries) if entries[row.entry].lang == ENGLISH]
+def ordered(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The entries as an index holds them."""
+    return tuple(sorted(entries, key=_group_key))
 
 
-def multilingual_rows(entries: Sequence[Entry]) -> list[Row]:
-    """What the multilingual encoder embeds, in order: every entry, so that any language finds it."""
-    return [row for number, entry in enumerate(entries) for row in _rows(number, entry)]
+def english_parts(entries: Sequence[Entry]) -> list[list[Part]]:
+    """What the English encoder embeds of each entry; nothing of those it does not help to find."""
+    return [parts_of(entry) if entry.lang in ENGLISH_HELPS else [] for entry in entries]
 
 
-def row_languages(entries: Sequence[Entry], rows: Sequence[Row]) -> list[str]:
-    """The language of each row's entry."""
-    return [entries[row.entry].lang for row in rows]
+def multilingual_parts(entries: Sequence[Entry]) -> list[list[Part]]:
+    """What the multilingual encoder embeds of each entry."""
+    return [parts_of(entry) for entry in entries]
 
 
-def _rows(number: int, entry: Entry) -> Iterator[Row]:
-    yield Row(number, "question", entry.question)
-    for wording in entry.wordings:
-        yield Row(number, "wording", wording)
-    yield Row(number, "answer", entry.answer)
-
-
-def _encode(encoder: Encoder, rows: Sequence[Row], report: Callable[[int], None]) -> Vectors:
-    vectors = np.empty((len(rows), encoder.dimension), dtype=np.float32)
-    for start in range(0, len(rows), BATCH_TEXTS):
-        batch = rows[start : start + BATCH_TEXTS]
-        vectors[start : start + len(batch)] = encoder.encode([row.text for row in batch])
-        report(start + len(batch))
-        time.sleep(0.001)  # the encoder's lock is not fair: let a waiting customer's query go first
-    return vectors
-
-
-def _spans(languages: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Where each language's run of rows starts and ends."""
-    spans: dict[str, tuple[int, int]] = {}
-    start = 0
-    for language, run in groupby(languages):
+def groups_of(entries: Sequence[Entry]) -> tuple[Group, ...]:
+    """The runs of entries that are searched together."""
+    groups, start = [], 0
+    for (tenant, language, form), run in groupby(entries, _group_key):
         end = start + sum(1 for _ in run)
-        assert language not in spans, "rows must be ordered by language"
-        spans[language] = (start, end)
+        groups.append(Group(tenant, language, form, start, end))
         start = end
-    return spans
+    return tuple(groups)
+
+
+def lexical_of(entries: Sequence[Entry]) -> dict[tuple[str, str], LexicalIndex]:
+    """The words of each tenant's entries in each language: what is rare among one tenant's tells others nothing."""
+    runs = groupby(entries, lambda entry: (entry.tenant, entry.lang))
+    return {key: LexicalIndex([_words(entry) for entry in run]) for key, run in runs}
+
+
+def _group_key(entry: Entry) -> tuple[str, str, Form]:
+    return entry.tenant, entry.lang, form_of(entry)
+
+
+def _words(entry: Entry) -> str:
+    return "\n".join((entry.question, *entry.wordings, entry.answer))
+
+
+def _known(previous: FaqIndex | None, encoder: Encoder, *, is_english: bool) -> dict[str, Vectors]:
+    """The vectors that ``previous`` has from this same encoder, by their text."""
+    if previous is None:
+        return {}
+    identity = previous.english_encoder if is_english else previous.multilingual_encoder
+    if identity != EncoderIdentity.of(encoder):
+        return {}
+    table = previous.english if is_english else previous.multilingual
+    parts = english_parts(previous.entries) if is_english else multilingual_parts(previous.entries)
+    texts = [part.text for entry in parts for part in entry]
+    return dict(zip(texts, table.rows(np.arange(len(texts))), strict=True))
+
+
+def _new_texts(parts: Sequence[Sequence[Part]], known: Mapping[str, Vectors]) -> list[str]:
+    """Each text once, the long ones together: a batch takes as long as its longest."""
+    texts = dict.fromkeys(part.text for entry in parts for part in entry if part.text not in known)
+    return sorted(texts, key=len)
+
+
+class _Work:
+    """The texts to embed, with one progress over both encoders."""
+
+    def __init__(self, english: Sequence[str], multilingual: Sequence[str], progress: Progress | None) -> None:
+        self._english = english
+        self._multilingual = multilingual
+        self._progress = progress
+
+    def english(self, encoder: Encoder) -> dict[str, Vectors]:
+        return self._encode(encoder, self._english, 0)
+
+    def multilingual(self, encoder: Encoder) -> dict[str, Vectors]:
+        return self._encode(encoder, self._multilingual, len(self._english))
+
+    def _encode(self, encoder: Encoder, texts: Sequence[str], num_done: int) -> dict[str, Vectors]:
+        vectors: dict[str, Vectors] = {}
+        for start in range(0, len(texts), BATCH_TEXTS):
+            batch = texts[start : start + BATCH_TEXTS]
+            vectors |= zip(batch, encoder.encode(batch), strict=True)
+            if self._progress is not None:
+                self._progress(num_done + len(vectors), len(self._english) + len(self._multilingual))
+            time.sleep(0.001)  # the encoder's lock is not fair: let a waiting customer's query go first
+        return vectors
+
+
+def _table(parts: Sequence[Sequence[Part]], vectors: Mapping[str, Vectors], encoder: Encoder) -> VectorTable:
+    rows = [vectors[part.text] for entry in parts for part in entry]
+    return VectorTable.of(parts, np.stack(rows) if rows else np.empty((0, encoder.dimension), dtype=np.float32))

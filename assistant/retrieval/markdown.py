@@ -1,13 +1,21 @@
-"""Where the entries of one Markdown file begin and end."""
+"""Where the entries of a Markdown file begin and end, and the headings of a Markdown document."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from assistant.retrieval.outline import Document, Heading
+
+_FRONT_MATTER = re.compile(r"---[ \t]*\n(?=[\w-]+:)(?:.*\n)*?---[ \t]*(?:\n|\Z)")
+_TITLE = re.compile(r"^title:[ \t]*(?P<quote>['\"]?)(?P<title>.+?)(?P=quote)[ \t]*$", re.MULTILINE)
+_ANCHOR = re.compile(r"\s*\{#[^{}]*\}\s*$")
+_WORDS = ("text", "code_inline", "softbreak")
 
 Problem = tuple[int, str, str]
 """Line (from 1), cause and fix."""
@@ -42,6 +50,31 @@ def read_blocks(text: str) -> Blocks:
     if unclosed:
         return Blocks(sections[:-1], unclosed)  # the last one's answer holds whatever the block hides
     return Blocks(sections, tuple(_misplaced(sections)))
+
+
+def read_outline(text: str) -> Document:
+    """A whole document: its headings of every level, and the title that its front matter gives.
+
+    Front matter is the block between two lines ``---`` at the very beginning, as site generators write it.
+    """
+    front = _FRONT_MATTER.match(text)
+    start = front.end() if front else 0
+    title = _TITLE.search(front.group()) if front else None
+    offsets = _line_offsets(text)
+    tokens = MarkdownIt("commonmark").parse(text)
+    headings = (
+        Heading(int(token.tag[1:]), _plain(inline), offsets[token.map[0]], offsets[token.map[1]])
+        for token, inline in pairwise(tokens)
+        if token.type == "heading_open" and token.level == 0 and token.map and offsets[token.map[0]] >= start
+    )
+    kept = tuple(heading for heading in headings if heading.title)
+    return Document(text, kept, title["title"].strip() if title else "", start)
+
+
+def _plain(inline: Token) -> str:
+    """A heading's words, without marks and without the ``{#id}`` that some generators write."""
+    words = "".join(child.content or " " for child in inline.children or () if child.type in _WORDS)
+    return " ".join(_ANCHOR.sub("", words).split())
 
 
 def _sections(text: str, tokens: list[Token]) -> Iterator[Section]:

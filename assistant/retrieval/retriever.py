@@ -1,8 +1,8 @@
 """From a question to the entries that answer it, or to none.
 
-An English question is compared with English entries by the English encoder, any other with the entries
-of its own language by the multilingual one. Only if nothing there is above the floor are the entries of
-other languages searched, across languages. The best field counts: an entry is as good as its best vector.
+Entries of the query's own language are ranked by their words and by the encoders (`ranking`); only where none of them
+is likely are those of other languages looked at too. Curated questions and other texts are ranked apart, because they
+need other weights, and merged by how sure each is.
 """
 
 from __future__ import annotations
@@ -10,19 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import structlog
 
 from assistant.config import RetrievalSettings
-from assistant.retrieval.calibration import Relation, confidence, is_calibrated
-from assistant.retrieval.embedding import ENGLISH, Encoder, Encoders, Vectors
-from assistant.retrieval.index import EncoderIdentity, FaqIndex, Match
-from assistant.retrieval.sources import Entry
+from assistant.retrieval.calibration import calibrated_encoders
+from assistant.retrieval.embedding import ENGLISH, Encoders
+from assistant.retrieval.entries import Entry
+from assistant.retrieval.focus import Focus
+from assistant.retrieval.index import EncoderIdentity, FaqIndex, Group
+from assistant.retrieval.ranking import Query, Ranked, rank
+from assistant.retrieval.spelling import Speller
+from assistant.retrieval.table import Numbers
 from assistant.values import Hit, Passage
 
-log = structlog.get_logger(__name__)
+LIKELY = 0.8
+"""Below it, an entry in another language may be better than the best in the query's own."""
 
-STRESS_WEIGHT = 0.5
+MAX_QUERY_CHARS = 2_000
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +36,27 @@ class _Snapshot:
     """An index and where each entry is in it; a search uses one from start to end."""
 
     index: FaqIndex
-    numbers: dict[tuple[str, str], int] = field(init=False)
+    numbers: dict[tuple[str, str, str], int] = field(init=False)
+    twins: dict[tuple[str, str], list[int]] = field(init=False)
+    focuses: dict[str, Focus] = field(init=False)
+    spellers: dict[str, Speller] = field(init=False)
 
     def __post_init__(self) -> None:
-        numbers = {(entry.id, entry.lang): number for number, entry in enumerate(self.index.entries)}
+        numbers, twins = {}, dict[tuple[str, str], list[int]]()
+        for number, entry in enumerate(self.index.entries):
+            numbers[entry.tenant, entry.id, entry.lang] = number
+            twins.setdefault((entry.tenant, entry.id), []).append(number)
         object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "twins", twins)
+        object.__setattr__(self, "focuses", _focuses(self.index.entries))
+        object.__setattr__(self, "spellers", _spellers(self.index.entries))
 
-    def entry(self, entry_id: str, language: str) -> Entry | None:
-        """The entry in that language, or its first twin in another one."""
-        number = self.numbers.get((entry_id, language))
-        if number is not None:
-            return self.index.entries[number]
-        return next((entry for entry in self.index.entries if entry.id == entry_id), None)
+    def entry(self, tenant: str, entry_id: str, language: str) -> Entry | None:
+        """The tenant's entry in that language, or its first twin in another one."""
+        number = self.numbers.get((tenant, entry_id, language))
+        if number is None:
+            number = next(iter(self.twins.get((tenant, entry_id), ())), None)
+        return None if number is None else self.index.entries[number]
 
 
 class FaqRetriever:
@@ -51,9 +66,7 @@ class FaqRetriever:
         self._encoders = encoders
         self._settings = settings
         self._snapshot = _Snapshot(index)
-        for encoder, relation in _used(encoders):
-            if not is_calibrated(encoder, relation):
-                log.warning("encoder.not_calibrated", encoder=encoder, relation=relation)
+        _warn_of_uncalibrated(index)
 
     def search(
         self,
@@ -65,25 +78,34 @@ class FaqRetriever:
         stress: str = "",
         context: Sequence[str] = (),
     ) -> list[Hit]:
-        """At most ``limit`` entries for ``query``, by falling confidence, all of them above the floor.
+        """At most ``limit`` of the tenant's entries for ``query``, by falling confidence, all above the floor.
 
         ``stress`` is the part of the query that is to count more: of "How long can I return an item? for
         shoes?" the shoes. In 17 follow-ups of the demo FAQ it lifted the first hit from 15 to 17 right.
+        ``context`` is what was said before by anybody, oldest first: a thing it names goes before others of its kind.
 
         ``language`` is the query's ISO 639-1 code. Of twins only one is returned, in the query's
-        language where there is one. An empty query finds nothing.
+        language where there is one. An empty query finds nothing; of a long one the beginning counts.
         """
-        text = query.strip()
+        text = query.strip()[:MAX_QUERY_CHARS]
         limit = self._settings.limit if limit is None else limit
         if not text or limit < 1:
             return []
         snapshot = self._snapshot
-        texts = [text, stress.strip()] if stress.strip() else [text]
-        return self._within(snapshot, texts, language, limit) or self._across(snapshot, texts, language, limit)
+        if language == ENGLISH and tenant in snapshot.spellers:
+            text, stress = map(snapshot.spellers[tenant].correct, (text, stress))
+        asked = Query(text, language, self._encoders, stress=stress.strip()[:MAX_QUERY_CHARS])
+        groups = [group for group in snapshot.index.groups if group.tenant == tenant]
+        focus = snapshot.focuses[tenant].of(text, context) if tenant in snapshot.focuses else None
+        ranked = self._rank(snapshot, [group for group in groups if group.language == language], asked, limit, focus)
+        if not ranked or ranked[0].confidence < LIKELY:
+            others = [group for group in groups if group.language != language]
+            ranked = _merge([*ranked, *self._rank(snapshot, others, asked, limit, focus)])
+        return _hits(snapshot, ranked, asked, limit)
 
-    def entry(self, entry_id: str, language: str) -> Passage | None:
-        """The entry of this id in ``language``, else in another language, else None."""
-        entry = self._snapshot.entry(entry_id, language)
+    def entry(self, entry_id: str, language: str, *, tenant: str = "") -> Passage | None:
+        """The tenant's entry of this id in ``language``, else in another language, else None."""
+        entry = self._snapshot.entry(tenant, entry_id, language)
         return _passage(entry) if entry else None
 
     def replace_index(self, index: FaqIndex) -> None:
@@ -96,58 +118,53 @@ class FaqRetriever:
             raise ValueError(f"the index was made with {index.english_encoder} and {index.multilingual_encoder}")
         self._snapshot = _Snapshot(index)
 
-    def _within(self, snapshot: _Snapshot, texts: list[str], language: str, limit: int) -> list[Hit]:
-        """Entries in the query's own language."""
-        index = snapshot.index
-        encoder = self._encoders.for_language(language)
-        table = index.english if language == ENGLISH else index.multilingual
-        matches = table.search(_vector(encoder, texts), language, other=False, limit=limit)
-        return self._hits(snapshot, matches, encoder.name, "same", language, limit)
-
-    def _across(self, snapshot: _Snapshot, texts: list[str], language: str, limit: int) -> list[Hit]:
-        """Entries in other languages."""
-        encoder = self._encoders.multilingual
-        matches = snapshot.index.multilingual.search(_vector(encoder, texts), language, other=True, limit=2 * limit)
-        return self._hits(snapshot, matches, encoder.name, "cross", language, limit)
-
-    def _hits(
-        self,
-        snapshot: _Snapshot,
-        matches: Iterable[Match],
-        encoder: str,
-        relation: Relation,
-        language: str,
-        limit: int,
-    ) -> list[Hit]:
-        best: dict[str, tuple[float, Match]] = {}
-        for match in matches:
-            probability = confidence(encoder, relation, match.cosine)
-            entry_id = snapshot.index.entries[match.entry].id
-            if probability >= self._settings.floor and probability > best.get(entry_id, (0.0, match))[0]:
-                best[entry_id] = (probability, match)
-        ranked = sorted(best.values(), key=lambda pair: pair[0], reverse=True)
-        return [_hit(snapshot, match, probability, language) for probability, match in ranked[:limit]]
+    def _rank(
+        self, snapshot: _Snapshot, groups: Iterable[Group], asked: Query, limit: int, focus: Numbers | None
+    ) -> list[Ranked]:
+        """The best of all these groups; twins are still among them, so more than ``limit``."""
+        found = [hit for group in groups for hit in rank(snapshot.index, group, asked, limit=limit, focus=focus)]
+        return _merge(hit for hit in found if hit.confidence >= self._settings.floor)
 
 
-def _used(encoders: Encoders) -> tuple[tuple[str, Relation], ...]:
-    return (
-        (encoders.english.name, "same"),
-        (encoders.multilingual.name, "same"),
-        (encoders.multilingual.name, "cross"),
-    )
+def _focuses(entries: Sequence[Entry]) -> dict[str, Focus]:
+    """What each tenant's entries are about."""
+    numbers: dict[str, list[int]] = {}
+    for number, entry in enumerate(entries):
+        numbers.setdefault(entry.tenant, []).append(number)
+    return {tenant: Focus([entries[number] for number in run], run) for tenant, run in numbers.items()}
 
 
-def _vector(encoder: Encoder, texts: list[str]) -> Vectors:
-    """One unit vector of shape (1, dimension): the whole query, and its stressed part with half the weight."""
-    vectors = encoder.encode(texts)
-    summed: Vectors = vectors[:1] + STRESS_WEIGHT * vectors[1:].sum(axis=0, keepdims=True)
-    return summed / np.linalg.norm(summed)
+def _spellers(entries: Sequence[Entry]) -> dict[str, Speller]:
+    """The words of each tenant's English entries."""
+    texts: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.lang == ENGLISH:
+            texts.setdefault(entry.tenant, []).extend((entry.question, *entry.wordings, entry.answer))
+    return {tenant: Speller(told) for tenant, told in texts.items()}
 
 
-def _hit(snapshot: _Snapshot, match: Match, probability: float, language: str) -> Hit:
-    found = snapshot.index.entries[match.entry]
-    number = snapshot.numbers.get((found.id, language), match.entry)
-    return Hit(_passage(snapshot.index.entries[number]), match.cosine, probability, match.field)
+def _merge(found: Iterable[Ranked]) -> list[Ranked]:
+    return sorted(found, key=lambda hit: -hit.confidence)
+
+
+def _hits(snapshot: _Snapshot, ranked: Sequence[Ranked], asked: Query, limit: int) -> list[Hit]:
+    hits: dict[str, Hit] = {}
+    for hit in ranked:
+        entry = snapshot.index.entries[hit.entry]
+        if entry.id not in hits:
+            hits[entry.id] = _hit(snapshot, entry, hit, asked)
+        if len(hits) == limit:
+            break
+    return list(hits.values())
+
+
+def _hit(snapshot: _Snapshot, found: Entry, hit: Ranked, asked: Query) -> Hit:
+    index = snapshot.index
+    is_english = found.lang == asked.language == "en"
+    table, vector = (index.english, asked.english) if is_english else (index.multilingual, asked.multilingual)
+    best, cosine = table.best_field(vector, hit.entry)
+    shown = snapshot.numbers.get((found.tenant, found.id, asked.language), hit.entry)
+    return Hit(_passage(index.entries[shown]), cosine, hit.confidence, best)
 
 
 def _passage(entry: Entry) -> Passage:
@@ -162,3 +179,9 @@ def _passage(entry: Entry) -> Passage:
         tags=entry.tags,
         kind=entry.kind,
     )
+
+
+def _warn_of_uncalibrated(index: FaqIndex) -> None:
+    names = {index.english_encoder.name, index.multilingual_encoder.name}
+    if names - calibrated_encoders():
+        log.warning("encoder.not_calibrated", encoders=sorted(names - calibrated_encoders()))

@@ -1,248 +1,129 @@
-r"""The FAQ as entries, read from Markdown files.
+r"""The knowledge base as entries: which files are read, and by whom.
 
-A file is ``{language}/topic.md``: a ``# Topic`` line, then one ``## Question {#id}`` per entry, each
-followed by an optional quote block of ``> key: value`` lines and the answer. Block structure comes
-from markdown-it (CommonMark), so a ``## `` in a code block or a list starts no entry.
+Under ``{language}/`` lie FAQ topics (``*.md``), tables and rows (``*.csv``, ``*.jsonl``, ``*.jsonl.gz``) and documents
+(``*.html``, ``*.pdf``, ``*.docx``, and ``*.md`` in a folder ``documents``). Rows that name their language may lie
+beside the language folders, or be the whole knowledge base in one file. The folder ``cases`` is for test cases.
 
-Offsets count code points of the text that `read_source` returns: UTF-8 decoded, without its byte
-order mark, with ``\n`` as the only line end.
+Offsets count code points of the text that `read_source` returns.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from assistant.errors import KnowledgeError
-from assistant.retrieval.markdown import Section, read_blocks
-from assistant.retrieval.metadata import Metadata, read_metadata
-from assistant.values import PassageKind
+from assistant.retrieval.documents import DOCUMENT_SUFFIXES, read_document
+from assistant.retrieval.entries import LANGUAGE, Entry, EntryKey, Knowledge, problem
+from assistant.retrieval.faq_markdown import read_faq
+from assistant.retrieval.files import read_text, unreadable
+from assistant.retrieval.rows import entry_of, is_row_file, language_of, read_rows
+from assistant.retrieval.sections import read_sections
+
+__all__ = ["MAX_FILE_BYTES", "Entry", "EntryKey", "Knowledge", "load_knowledge", "read_source"]
 
 MAX_FILE_BYTES = 1_048_576
+"""How large a Markdown file of the FAQ may be; rows and documents have limits of their own."""
 
-_LANGUAGE = re.compile(r"[a-z]{2}")
-_MARKED_ID = re.compile(r"(?P<question>.*?)\s*\{#(?P<id>[^{}]*)\}")
-_LOOKS_LIKE_ID = re.compile(r"[{｛]\s*[#＃]")
-_VALID_ID = re.compile(r"[^\W_][\w.-]{0,99}")
-_MAX_SLUG_CHARS = 80
+DOCUMENTS = "documents"
+CASES = "cases"
+SAVE_AS = {
+    ".doc": ".docx",
+    ".odt": ".docx",
+    ".rtf": ".docx",
+    ".ppt": ".pdf",
+    ".pptx": ".pdf",
+    ".xls": ".csv",
+    ".xlsx": ".csv",
+    ".ods": ".csv",
+    ".json": ".jsonl, one row a line",
+    ".txt": ".md in a folder documents",
+    ".markdown": ".md",
+}
+"""Files that somebody means as knowledge but that are not read, and what to save them as."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One question of the FAQ with its other wordings and its answer.
+@dataclass
+class Reading:
+    """What was found in some files: entries with the place they were read at, removals, and what is wrong."""
 
-    ``answer`` is ``read_source(root / source)[source_start:source_end]``. ``id`` is unique within a
-    language; an entry of the same id in another language is its twin.
+    entries: dict[EntryKey, tuple[Entry, str]] = field(default_factory=dict)
+    removed: set[EntryKey] = field(default_factory=set)
+    problems: list[KnowledgeError] = field(default_factory=list)
+
+
+def load_knowledge(root: Path, *, tenant: str = "") -> Knowledge:
+    """Read every file of the folder ``root``, or the one file that it is; what is broken becomes one problem each.
+
+    Raises `KnowledgeError` if ``root`` is neither or holds no entry at all.
     """
-
-    id: str
-    lang: str
-    topic: str
-    question: str
-    wordings: tuple[str, ...]
-    answer: str
-    tags: tuple[str, ...]
-    review: date | None
-    source: str
-    source_start: int
-    source_end: int
-    tenant: str = ""
-    kind: PassageKind = "faq"
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """All entries that could be read, and what is wrong with the others.
-
-    ``content_hash`` changes when any entry changes; it says whether an index is current.
-    """
-
-    entries: tuple[Entry, ...]
-    problems: tuple[KnowledgeError, ...]
-    content_hash: str
-
-
-def load_knowledge(root: Path) -> Knowledge:
-    """Read every ``{language}/**/*.md`` under ``root``; what is broken becomes one problem each.
-
-    Raises `KnowledgeError` if ``root`` is no folder or holds no entry at all.
-    """
-    if not root.is_dir():
-        raise KnowledgeError(
-            f"The knowledge base {root} is not a folder.",
-            fix="Set [knowledge] root to the folder that holds en/*.md and zh/*.md.",
-        )
-    problems: list[KnowledgeError] = []
-    entries: dict[tuple[str, str], tuple[Entry, int]] = {}
-    for path in _markdown_files(root, problems):
-        for entry, line in _read_file(path, root, problems):
-            _keep(entry, line, root, entries, problems)
-    if not entries:
-        raise _nothing_found(root, problems)
-    found = tuple(entry for entry, _ in entries.values())
-    return Knowledge(found, tuple(problems), _hash(found))
+    reading = read_root(root, tenant=tenant)
+    if not reading.entries:
+        raise nothing_found(root, reading.problems)
+    return Knowledge.of((entry for entry, _ in reading.entries.values()), reading.problems)
 
 
 def read_source(path: Path) -> str:
-    """The text that entries' offsets refer to. Raises `OSError` and `UnicodeDecodeError`."""
-    text = path.read_bytes().decode("utf-8-sig")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    r"""The text that entries' offsets refer to. Raises `KnowledgeError` where it cannot be read.
+
+    Markdown as it stands, UTF-8 decoded, without byte order mark, with ``\n`` as the only line end; of rows the
+    questions and answers, one below the other; of HTML, PDF and Word files the extracted text, with headings marked
+    as in Markdown.
+    """
+    if is_row_file(path):
+        return read_rows(path).text
+    if path.suffix.lower() in DOCUMENT_SUFFIXES or DOCUMENTS in path.parts:
+        return read_document(path).text
+    return read_text(path, max_bytes=MAX_FILE_BYTES)
 
 
-def _markdown_files(root: Path, problems: list[KnowledgeError]) -> Iterator[Path]:
-    def unreadable(error: OSError) -> None:
-        problems.append(_unreadable(Path(error.filename), error))
+def read_root(root: Path, *, tenant: str = "") -> Reading:
+    """Everything under ``root``. Raises `KnowledgeError` if it is neither a folder nor a file of rows."""
+    if root.is_file() and is_row_file(root):
+        return read_files([root], root.parent, tenant=tenant)
+    if not root.is_dir():
+        raise KnowledgeError(
+            f"The knowledge base {root} is not a folder, nor a .jsonl or .csv file.",
+            fix="Set [knowledge] root to the folder that holds en/*.md and zh/*.md.",
+        )
+    problems: list[KnowledgeError] = []
+    reading = read_files(list_files(root, problems), root, tenant=tenant)
+    reading.problems[:0] = problems
+    return reading
 
-    for folder, subfolders, names in os.walk(root, onerror=unreadable):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        if Path(folder) == root:
-            continue  # a README beside the language folders is no knowledge
-        yield from (Path(folder) / name for name in sorted(names) if name.endswith(".md") and name[0] != ".")
+
+def list_files(root: Path, problems: list[KnowledgeError]) -> Iterator[Path]:
+    """Every file under ``root`` that is meant as knowledge, in a fixed order."""
+
+    def cannot_list(error: OSError) -> None:
+        problems.append(unreadable(Path(error.filename), error))
+
+    for folder, subfolders, names in os.walk(root, onerror=cannot_list):
+        is_root = Path(folder) == root
+        subfolders[:] = sorted(name for name in subfolders if name[0] != "." and not (is_root and name == CASES))
+        for path in (Path(folder) / name for name in sorted(names) if name[0] not in ".~"):
+            # A README beside the language folders is no knowledge.
+            if is_row_file(path) or (not is_root and path.suffix.lower() in (".md", *DOCUMENT_SUFFIXES, *SAVE_AS)):
+                yield path
 
 
-def _read_file(path: Path, root: Path, problems: list[KnowledgeError]) -> Iterator[tuple[Entry, int]]:
-    """The file's entries, each with the line of its heading."""
-    source = path.relative_to(root)
-    if not _LANGUAGE.fullmatch(source.parts[0]):
-        problems.append(_wrong_folder(path, source.parts[0]))
-        return
-    try:
-        text = _read_within_limit(path)
-    except KnowledgeError as error:
-        problems.append(error)
-        return
-    blocks = read_blocks(text)
-    problems.extend(_problem(path, line, cause, fix) for line, cause, fix in blocks.problems)
-    for section in blocks.sections:
+def read_files(paths: Iterable[Path], root: Path, *, tenant: str = "", prefix: str = "") -> Reading:
+    """Read these files; entries name them by their place under ``root`` with ``prefix`` before it."""
+    reading = Reading()
+    for path in paths:
         try:
-            yield _read_entry(section, text, path, source), section.line
+            for entry, line in _read_file(path, path.relative_to(root), tenant, reading):
+                named = replace(entry, tenant=tenant, source=prefix + entry.source)
+                _keep(named, line, path, reading)
         except KnowledgeError as error:
-            problems.append(error)
+            reading.problems.append(error)
+    return reading
 
 
-def _read_within_limit(path: Path) -> str:
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise KnowledgeError(
-                f"{path}: the file has {size} bytes; the limit is {MAX_FILE_BYTES}.",
-                fix="Split it into several topics.",
-            )
-        return read_source(path)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise _problem(
-            path, line, f"byte 0x{error.object[error.start]:02x} is not UTF-8", "Save the file as UTF-8."
-        ) from error
-
-
-def _read_entry(section: Section, text: str, path: Path, source: Path) -> Entry:
-    question, marked_id = _split_heading(section.heading, path, section.line)
-    if not question:
-        raise _problem(path, section.line, "the entry has no question", "Write one after '## '.")
-    metadata = _metadata_of(section, text, path)
-    answer = text[metadata.end : section.end].rstrip()
-    start = metadata.end + _blank_lines_length(answer)
-    if not answer.strip():
-        raise _problem(
-            path, section.line, f"{question!r} has no answer", "Write one below the question and its '>' lines."
-        )
-    return Entry(
-        id=marked_id or _derived_id(question, source, path, section.line),
-        lang=source.parts[0],
-        topic=section.topic or source.stem,
-        question=question,
-        wordings=metadata.wordings,
-        answer=text[start : metadata.end + len(answer)],
-        tags=metadata.tags,
-        review=metadata.review,
-        source=source.as_posix(),
-        source_start=start,
-        source_end=metadata.end + len(answer),
-    )
-
-
-def _split_heading(heading: str, path: Path, line: int) -> tuple[str, str]:
-    """Question and explicit id, which is empty where the heading has none."""
-    if not _LOOKS_LIKE_ID.search(heading):
-        return heading.strip(), ""
-    match = _MARKED_ID.fullmatch(heading.strip())
-    if match is None or not _VALID_ID.fullmatch(match["id"]):
-        raise _problem(
-            path,
-            line,
-            f"the id in {heading!r} cannot be read",
-            "Write it as {#letters-and-digits} at the end of the heading, with half-width brackets.",
-        )
-    return match["question"].strip(), match["id"]
-
-
-def _metadata_of(section: Section, text: str, path: Path) -> Metadata:
-    metadata = read_metadata(text, section.start, section.end, section.line + 1)
-    if metadata.problem:
-        raise _problem(path, *metadata.problem)
-    return metadata
-
-
-def _blank_lines_length(text: str) -> int:
-    """How many characters the blank lines take that ``text`` begins with."""
-    blank = re.match(r"(?:[^\S\n]*\n)*", text)
-    return blank.end() if blank else 0
-
-
-def _derived_id(question: str, source: Path, path: Path, line: int) -> str:
-    slug = re.sub(r"[\W_]+", "-", question.casefold()).strip("-")[:_MAX_SLUG_CHARS].rstrip("-")
-    if not slug:
-        raise _problem(path, line, f"no id can be made of {question!r}", "Add one: ## Question {#some-id}.")
-    return f"{source.with_suffix('').as_posix()}#{slug}"
-
-
-def _keep(
-    entry: Entry,
-    line: int,
-    root: Path,
-    entries: dict[tuple[str, str], tuple[Entry, int]],
-    problems: list[KnowledgeError],
-) -> None:
-    key = (entry.lang, entry.id)
-    if key not in entries:
-        entries[key] = (entry, line)
-        return
-    first, first_line = entries[key]
-    problems.append(
-        _problem(
-            root / entry.source,
-            line,
-            f"the id {entry.id!r} is taken by {root / first.source}:{first_line}",
-            "Give one of the two another {#id}.",
-        )
-    )
-
-
-def _problem(path: Path, line: int, cause: str, fix: str) -> KnowledgeError:
-    return KnowledgeError(f"{path}:{line}: {cause}.", fix=fix)
-
-
-def _unreadable(path: Path, error: OSError) -> KnowledgeError:
-    return KnowledgeError(f"{path}: it cannot be read: {error.strerror}.", fix="Make it a readable file, or remove it.")
-
-
-def _wrong_folder(path: Path, folder: str) -> KnowledgeError:
-    return KnowledgeError(
-        f"{path}: the folder {folder!r} is not a language code of two letters.",
-        fix="Move the file to en/, zh/ or another ISO 639-1 code.",
-    )
-
-
-def _nothing_found(root: Path, problems: list[KnowledgeError]) -> KnowledgeError:
+def nothing_found(root: Path, problems: list[KnowledgeError]) -> KnowledgeError:
+    """There is not one entry."""
     first = f" The first of {len(problems)} problems: {problems[0]}" if problems else ""
     return KnowledgeError(
         f"The knowledge base {root} holds no entry.{first}",
@@ -250,8 +131,52 @@ def _nothing_found(root: Path, problems: list[KnowledgeError]) -> KnowledgeError
     )
 
 
-def _hash(entries: tuple[Entry, ...]) -> str:
-    digest = hashlib.sha256()
-    for entry in sorted(entries, key=lambda entry: (entry.lang, entry.id)):
-        digest.update(json.dumps(asdict(entry), default=date.isoformat, ensure_ascii=False).encode() + b"\n")
-    return digest.hexdigest()
+def _read_file(path: Path, source: Path, tenant: str, reading: Reading) -> Iterator[tuple[Entry, int]]:
+    """The file's entries, each with its line (0 where the format has none)."""
+    folder = source.parts[0] if len(source.parts) > 1 else ""
+    if folder and not LANGUAGE.fullmatch(folder):
+        raise _wrong_folder(path, folder)
+    if is_row_file(path):
+        yield from _row_entries(path, source, folder, tenant, reading)
+    elif (suffix := path.suffix.lower()) in SAVE_AS:
+        raise problem(path, None, f"{suffix} files are not read", f"Save it as {SAVE_AS[suffix]}, or remove it.")
+    elif suffix in DOCUMENT_SUFFIXES or DOCUMENTS in source.parts:
+        yield from ((entry, 0) for entry in _document_entries(path, source))
+    else:
+        yield from read_faq(read_text(path, max_bytes=MAX_FILE_BYTES), path, source, reading.problems)
+
+
+def _document_entries(path: Path, source: Path) -> list[Entry]:
+    entries = list(read_sections(read_document(path), source))
+    if not entries:
+        raise problem(path, None, "the document has no text", "Write some, or remove the file.")
+    return entries
+
+
+def _row_entries(path: Path, source: Path, folder: str, tenant: str, reading: Reading) -> Iterator[tuple[Entry, int]]:
+    rows = read_rows(path)
+    reading.problems.extend(rows.problems)
+    for placed in rows.rows:
+        try:
+            if placed.row.removed:
+                key = EntryKey(tenant, language_of(placed, path, folder), placed.row.id or "")
+                reading.removed.add(key)
+            else:
+                yield entry_of(placed, path, source.as_posix(), folder), placed.line
+        except KnowledgeError as error:
+            reading.problems.append(error)
+
+
+def _keep(entry: Entry, line: int, path: Path, reading: Reading) -> None:
+    if entry.key not in reading.entries:
+        reading.entries[entry.key] = (entry, f"{path}:{line}" if line else str(path))
+        return
+    cause = f"the id {entry.id!r} is taken by {reading.entries[entry.key][1]}"
+    reading.problems.append(problem(path, line, cause, "Give one of the two another id."))
+
+
+def _wrong_folder(path: Path, folder: str) -> KnowledgeError:
+    return KnowledgeError(
+        f"{path}: the folder {folder!r} is not a language code of two letters.",
+        fix="Move the file to en/, zh/ or another ISO 639-1 code.",
+    )

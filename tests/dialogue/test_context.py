@@ -24,6 +24,8 @@ pytestmark = pytest.mark.unit
             "Do you ship to Austria? how long does it take?",
         ),
         (["How long is the warranty?", "and for lamps?"], "and for shoes?", "How long is the warranty? for shoes?"),
+        (["Do you put shelves together?"], "how much?", "Do you put shelves together? how much?"),
+        (["书架你们管装吗"], "多少钱", "书架你们管装吗 多少钱"),
         (["How long can I return a lamp?"], "no, I meant shoes", "How long can I return a lamp? shoes"),
         (["灯可以退多久？"], "不是，我问的是鞋子", "灯可以退多久？ 鞋子"),
         (["How long can I return a lamp?"], "No, I mean when do I get my money back?", "when do I get my money back?"),

@@ -38,14 +38,22 @@ def test_a_document_is_quoted_and_never_sent_whole_as_an_answer() -> None:
 
 
 def test_two_close_candidates_are_asked_about() -> None:
-    decided = plan("how long does it take", found("delivery", 0.6), found("refund", 0.55), found("other", 0.4))
+    decided = plan(
+        "how long does the transfer take", found("delivery", 0.6), found("refund", 0.55), found("other", 0.4)
+    )
     assert decided.decision == "clarified"
     assert [hit.passage.entry_id for hit in decided.hits] == ["delivery", "refund"]
     assert "refund at 0.55" in decided.reason
 
 
 def test_candidates_apart_are_not_asked_about() -> None:
-    assert plan("how long does it take", found("delivery", 0.7), found("refund", 0.5)).decision == "composed"
+    hits = found("delivery", 0.7), found("refund", 0.5)
+    assert plan("how long does the transfer take", *hits).decision == "composed"
+
+
+@pytest.mark.parametrize("question", ["how long does it take?", "要多久", "how much?"])
+def test_a_question_that_names_nothing_is_asked_back_however_sure_the_search_is(question: str) -> None:
+    assert plan(question, found("delivery", 0.95), found("refund", 0.5)).decision == "clarified"
 
 
 def test_two_entries_that_each_hold_a_part_are_combined() -> None:

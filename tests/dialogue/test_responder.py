@@ -182,6 +182,15 @@ async def test_a_follow_up_does_not_get_the_same_entry_again() -> None:
     assert (await desk.ask("How long can I return my shoes again?", **more)).citations[0].entry_id == "return-window"
 
 
+async def test_a_follow_up_that_only_the_same_entry_answers_gets_it() -> None:
+    desk = Desk()
+    desk.generator.languages = ()
+    cost = passage("return-cost", "What does returning cost?", "Sending shoes back is free.")
+    desk.retriever.hits = {"return": [hit(WINDOW, 0.95), hit(cost, 0.4)]}
+    more = {"earlier": ["How long can I return an item?"], "just_told": {"return-window"}}
+    assert (await desk.ask("and does it count for shoes?", **more)).citations[0].entry_id == "return-window"
+
+
 async def test_a_new_question_that_finds_nothing_is_not_answered_from_the_last_one() -> None:
     reply = await Desk().ask("what is the weather tomorrow in Shanghai", earlier=["how do I return an item?"])
     assert reply.decision == "abstained"

@@ -12,10 +12,12 @@ import pytest
 
 from assistant.config import Settings
 from assistant.errors import IndexArtifactError, StorageError
+from assistant.retrieval import artifact
 from assistant.retrieval.artifact import MANIFEST, inspect_index, load_index, open_or_build, save_index
 from assistant.retrieval.embedding import Encoders
 from assistant.retrieval.index import FaqIndex, build_index
 from assistant.retrieval.sources import Knowledge, load_knowledge
+from tests.retrieval.entries import entry
 from tests.retrieval.hashing import HashingEncoder, hashing_encoders
 
 pytestmark = pytest.mark.unit
@@ -53,7 +55,7 @@ def test_what_is_saved_is_what_is_loaded(folder: Path, index: FaqIndex, encoders
 def test_the_manifest_says_what_made_it(folder: Path, index: FaqIndex, encoders: Encoders) -> None:
     manifest = inspect_index(folder)
     assert manifest.num_entries == 6
-    assert manifest.num_vectors == {"english": 7, "multilingual": 14}
+    assert manifest.num_vectors == {"english": 20, "multilingual": 20}
     assert manifest.content_hash == index.content_hash
     assert manifest.encoders["english"].fingerprint == encoders.english.fingerprint
 
@@ -138,7 +140,7 @@ def test_a_missing_file_is_refused_by_name(folder: Path, encoders: Encoders, par
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda manifest: manifest.update(format_version=99), "format 99; this version reads 1"),
+        (lambda manifest: manifest.update(format_version=99), "format 99; this version reads 2"),
         (lambda manifest: manifest.pop("content_hash"), "wrong content_hash"),
         (lambda manifest: manifest["files"].pop("english"), "names other parts"),
         (lambda manifest: manifest["encoders"].pop("english"), "names other parts"),
@@ -203,3 +205,29 @@ def test_a_changed_entry_or_a_damaged_file_is_built_again(tmp_path: Path, root: 
     (settings.index_dir / MANIFEST).write_text("{", encoding="utf-8")
     open_or_build(settings, encoders)
     assert inspect_index(settings.index_dir).content_hash == knowledge.content_hash
+
+
+def test_after_a_change_only_its_texts_are_embedded_again(tmp_path: Path, root: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", knowledge={"root": root})
+    open_or_build(settings, hashing_encoders())
+    path = root / "en" / "returns.md"
+    path.write_text(path.read_text(encoding="utf-8").replace("30 days", "60 days"), encoding="utf-8")
+    encoders = hashing_encoders()
+    open_or_build(settings, encoders)
+    assert [encoder.num_texts for encoder in (encoders.english, encoders.multilingual)] == [2, 2]  # type: ignore[attr-defined]
+
+
+def test_entries_come_back_with_their_tenant_and_kind(tmp_path: Path, encoders: Encoders) -> None:
+    made = entry("Manual > Care", "Wipe it. Dry it.", tenant="other", kind="document")
+    save_index(build_index(Knowledge.of([made], ()), encoders), tmp_path / "index")
+    loaded = load_index(tmp_path / "index", encoders)
+    assert loaded.entries == (made,)
+    assert [(group.tenant, group.form) for group in loaded.groups] == [("other", "text")]
+
+
+def test_vectors_that_do_not_fit_their_entries_are_refused(
+    folder: Path, encoders: Encoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact, "english_parts", lambda entries: [])
+    with pytest.raises(IndexArtifactError, match=r"does not fit its entries: 20 vectors for 0 texts.*assistant index"):
+        load_index(folder, encoders)

@@ -1,68 +1,130 @@
-"""Vectors of entries, and what a search among them returns."""
+"""Which texts are embedded, what is embedded again, and which entries belong together."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from assistant.retrieval.embedding import Encoders
-from assistant.retrieval.index import FIRST_VECTORS, Row, VectorTable, build_index
-from assistant.retrieval.sources import Knowledge
-from tests.retrieval.hashing import HashingEncoder
+from assistant.retrieval.entries import Knowledge
+from assistant.retrieval.index import EncoderIdentity, Group, build_index, english_parts
+from assistant.retrieval.parts import MAX_PIECES, SENTENCE_UNITS, Part, form_of, parts_of
+from tests.retrieval.entries import entry
+from tests.retrieval.hashing import HashingEncoder, hashing_encoders
 
 pytestmark = pytest.mark.unit
 
 
-def test_english_entries_are_embedded_by_both_encoders_and_chinese_ones_by_one(
-    knowledge: Knowledge, encoders: Encoders
-) -> None:
-    index = build_index(knowledge, encoders)
-    num_texts = {
-        lang: sum(2 + len(entry.wordings) for entry in knowledge.entries if entry.lang == lang) for lang in ("en", "zh")
-    }
-    assert len(index.english) == num_texts["en"] == 7
-    assert len(index.multilingual) == num_texts["en"] + num_texts["zh"] == 14
+def test_an_entry_is_embedded_whole_and_by_its_parts() -> None:
+    made = entry("Can I return it?", "Yes, within 30 days.", wordings=("send it back",))
+    assert parts_of(made) == [
+        Part("answer", "Can I return it?\nYes, within 30 days."),
+        Part("question", "Can I return it?"),
+        Part("wording", "send it back"),
+        Part("answer", "Yes, within 30 days."),
+    ]
 
 
-def test_each_field_is_found_by_its_own_text(knowledge: Knowledge, encoders: Encoders) -> None:
-    index = build_index(knowledge, encoders)
-    entry = knowledge.entries[0]
-    for field, text in (("question", entry.question), ("wording", entry.wordings[0]), ("answer", entry.answer)):
-        best = index.english.search(encoders.english.encode([text]), "en", other=False, limit=1)[0]
-        assert (index.entries[best.entry].id, best.field) == (entry.id, field)
-        assert best.cosine == pytest.approx(1, abs=1e-5)
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (entry("", "Only an answer."), [Part("answer", "Only an answer.")]),
+        (entry("Only a question?", ""), [Part("question", "Only a question?")]),
+        (entry("", ""), [Part("question", "")]),
+    ],
+)
+def test_question_or_answer_may_be_missing(made: object, expected: list[Part]) -> None:
+    assert parts_of(made) == expected  # type: ignore[arg-type]
 
 
-def test_a_search_stays_within_the_language_or_outside_it(knowledge: Knowledge, encoders: Encoders) -> None:
-    index = build_index(knowledge, encoders)
-    vector = encoders.multilingual.encode(["退货"])
-    for language, other, expected in (("zh", False, {"zh"}), ("zh", True, {"en"}), ("fr", True, {"en", "zh"})):
-        matches = index.multilingual.search(vector, language, other=other, limit=10)
-        assert {index.entries[match.entry].lang for match in matches} == expected
-    assert index.multilingual.search(vector, "fr", other=False, limit=10) == []
+def test_a_text_without_a_question_has_a_vector_for_each_sentence() -> None:
+    first = " ".join(["word"] * SENTENCE_UNITS) + "."
+    parts = parts_of(entry("", f"{first} Two short. Ones together.\nThe end of it. 第一句话在这里。"))
+    pieces = [part.text for part in parts[1:]]
+    assert pieces[0] == first
+    assert pieces[1].startswith("Two short. Ones together.")
+    assert parts[0].text.startswith(first)
 
 
-def test_a_search_goes_on_until_it_has_enough_different_entries() -> None:
-    num_wordings = 3 * FIRST_VECTORS
-    rows = [Row(0, "wording", "many")] * num_wordings + [Row(1, "question", "one")]
-    vectors = np.array([[1.0, 0.0]] * num_wordings + [[0.6, 0.8]], dtype=np.float32)
-    table = VectorTable.of(rows, ["en"] * len(rows), vectors)
-    matches = table.search(np.array([[1.0, 0.0]], dtype=np.float32), "en", other=False, limit=2)
-    assert {match.entry for match in matches} == {0, 1}
+def test_a_long_document_is_cut_into_a_bounded_number_of_pieces() -> None:
+    sentences = " ".join(f"This is the sentence number {number}." for number in range(2_000))
+    parts = parts_of(entry("Manual > Cleaning", sentences, kind="document"))
+    assert MAX_PIECES // 2 < len(parts) <= MAX_PIECES + 3
+    assert sum(part.text.count("sentence") for part in parts if part.field == "answer") == 2 * 2_000
+
+
+def test_a_document_is_a_text_and_a_curated_question_is_a_question() -> None:
+    assert form_of(entry("Returns", "...", kind="document")) == "text"
+    assert form_of(entry("How do I return it?", "...")) == "question"
+    assert form_of(entry("", "...")) == "text"
+
+
+def test_the_english_encoder_leaves_out_what_it_cannot_read(encoders: Encoders) -> None:
+    entries = [entry("Hallo?", "Ja.", lang="de"), entry("Hello?", "Yes."), entry("你好？", "是。", lang="zh")]
+    index = build_index(Knowledge.of(entries, ()), encoders)
+    assert [bool(parts) for parts in english_parts(index.entries)] == [False, True, True]
+    assert (len(index.english), len(index.multilingual)) == (6, 9)
+
+
+def test_entries_are_grouped_by_tenant_language_and_form(encoders: Encoders) -> None:
+    entries = [
+        entry("Q?", "A", id="1", tenant="b"),
+        entry("", "text", id="2"),
+        entry("问？", "答", id="3", lang="zh"),
+        entry("Q?", "A", id="4"),
+    ]
+    index = build_index(Knowledge.of(entries, ()), encoders)
+    assert index.groups == (
+        Group("", "en", "question", 0, 1),
+        Group("", "en", "text", 1, 2),
+        Group("", "zh", "question", 2, 3),
+        Group("b", "en", "question", 3, 4),
+    )
+    assert [found.id for found in index.entries] == ["4", "2", "3", "1"]
+    assert {key: len(words) for key, words in index.lexical.items()} == {("", "en"): 2, ("", "zh"): 1, ("b", "en"): 1}
 
 
 def test_progress_counts_up_to_all_texts(knowledge: Knowledge, encoders: Encoders) -> None:
     seen: list[tuple[int, int]] = []
-    build_index(knowledge, encoders, progress=lambda done, total: seen.append((done, total)))
+    index = build_index(knowledge, encoders, progress=lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)
-    assert seen[-1] == (21, 21)
+    assert seen[-1] == (seen[-1][1], seen[-1][1])
+    assert seen[-1][1] == len(index.english) + len(index.multilingual)
 
 
-def test_knowledge_in_one_language_only_can_be_indexed(knowledge: Knowledge) -> None:
-    chinese = replace(knowledge, entries=tuple(entry for entry in knowledge.entries if entry.lang == "zh"))
+def test_only_changed_texts_are_embedded_again(knowledge: Knowledge, encoders: Encoders) -> None:
+    previous = build_index(knowledge, encoders)
+    changed = [replace(knowledge.entries[0], answer="Another answer."), *knowledge.entries[1:]]
+    fresh = hashing_encoders()
+    index = build_index(Knowledge.of(changed, ()), fresh, previous=previous)
+    assert [encoder.num_texts for encoder in (fresh.english, fresh.multilingual)] == [2, 2]  # type: ignore[attr-defined]
+    anew = build_index(Knowledge.of(changed, ()), hashing_encoders())
+    assert index.english.to_bytes() == anew.english.to_bytes()
+    assert index.multilingual.to_bytes() == anew.multilingual.to_bytes()
+
+
+def test_an_index_of_another_encoder_lends_no_vectors(knowledge: Knowledge, encoders: Encoders) -> None:
+    previous = build_index(knowledge, encoders)
+    other = HashingEncoder("hash-english", dimension=192)
+    other.fingerprint = "retrained"
+    index = build_index(knowledge, Encoders(other, encoders.multilingual), previous=previous)
+    assert other.num_texts == len({part.text for parts in english_parts(index.entries) for part in parts})
+    assert index.english_encoder == EncoderIdentity.of(other)
+
+
+def test_a_text_that_stands_twice_is_embedded_once(encoders: Encoders) -> None:
+    entries = [entry(f"Question {number}?", "The same answer.", id=str(number)) for number in range(3)]
+    build_index(Knowledge.of(entries, ()), encoders)
+    assert encoders.english.num_texts == 3 + 3 + 1  # type: ignore[attr-defined]
+
+
+def test_knowledge_in_a_third_language_only_can_be_indexed() -> None:
     encoders = Encoders(HashingEncoder("a"), HashingEncoder("b"))
-    index = build_index(chinese, encoders)
-    assert len(index.english) == 0
-    assert index.english.search(encoders.english.encode(["x"]), "en", other=False, limit=5) == []
+    index = build_index(Knowledge.of([entry("Où ?", "Ici.", lang="fr")], ()), encoders)
+    assert (len(index.english), len(index.multilingual)) == (0, 3)
+
+
+def test_no_knowledge_at_all_gives_an_empty_index(encoders: Encoders) -> None:
+    index = build_index(Knowledge.of([], ()), encoders)
+    assert (len(index.english), index.groups) == (0, ())

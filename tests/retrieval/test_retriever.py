@@ -6,15 +6,22 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 
+import hypothesis
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from assistant.config import RetrievalSettings
-from assistant.retrieval.calibration import CURVES, Curve, confidence
+from assistant.retrieval import ranking
+from assistant.retrieval.calibration import CURVES, MOST_LEAD, UNCALIBRATED, Curve, Situation, confidence
 from assistant.retrieval.embedding import Encoders
+from assistant.retrieval.entries import Knowledge
 from assistant.retrieval.index import build_index
 from assistant.retrieval.retriever import FaqRetriever
-from assistant.retrieval.sources import Knowledge
+from tests.retrieval.entries import entry
 from tests.retrieval.hashing import hashing_encoders
 
 pytestmark = pytest.mark.unit
@@ -158,15 +165,99 @@ def test_searches_that_run_while_the_index_changes_see_one_index_whole(
     assert seen <= {frozenset({"1"}), frozenset({"4"})}
 
 
-@pytest.mark.parametrize("curve", [*CURVES.values(), Curve(20, -13)])
+@pytest.mark.parametrize("curve", [*CURVES.values(), UNCALIBRATED])
 def test_every_curve_rises_from_unlikely_to_likely(curve: Curve) -> None:
-    values = [curve(cosine / 10) for cosine in range(-10, 11)]
-    assert values == sorted(values)
-    assert values[10] < 0.01
-    assert values[-1] > 0.95
-    assert all(0 <= value <= 1 for value in values)
+    steps = np.linspace(0, 1, 11)
+    for values in (curve(steps, np.zeros(11), np.zeros(11)), curve(steps, steps, MOST_LEAD * steps)):
+        assert values.tolist() == sorted(values)
+        assert values[0] < 0.03
+    assert curve(np.ones(1), np.ones(1), np.full(1, MOST_LEAD))[0] > 0.95
 
 
 def test_an_encoder_without_a_curve_is_doubted_until_its_cosine_is_high() -> None:
-    assert confidence("someone's own", "same", 0.6) < 0.35
-    assert confidence("someone's own", "same", 0.9) > 0.95
+    case = Situation(("someone's own",), "en", "question")
+    low, high = confidence(case, np.array([0.6, 0.9]), np.zeros(2), np.zeros(2))
+    assert low < 0.35
+    assert high > 0.95
+
+
+def test_of_two_entries_that_match_alike_neither_is_as_sure_as_one_alone() -> None:
+    case = Situation(("all-minilm-l6-v2",), "en", "question")
+    alone, beside_a_like_one = confidence(case, np.full(2, 0.6), np.full(2, 0.5), np.array([MOST_LEAD, 0.0]))
+    assert alone > 0.8 > beside_a_like_one
+
+
+def test_of_two_tenants_each_finds_its_own_entries_only(encoders: Encoders) -> None:
+    entries = [
+        entry("Can I return it?", "Within 30 days.", id="return", tenant=""),
+        entry("Can I return it?", "Never.", id="return", tenant="strict"),
+        entry("能退货吗？", "不能。", id="return", lang="zh", tenant="strict"),
+    ]
+    retriever = FaqRetriever(build_index(Knowledge.of(entries, ()), encoders), encoders, RetrievalSettings(floor=0))
+    for tenant, language, answer in (
+        ("", "en", "Within 30 days."),
+        ("strict", "en", "Never."),
+        ("strict", "zh", "不能。"),
+    ):
+        (hit,) = retriever.search("Can I return it? 能退货吗？", language=language, tenant=tenant)
+        assert hit.passage.text == answer
+        passage = retriever.entry("return", language, tenant=tenant)
+        assert passage is not None
+        assert passage.text == answer
+    assert retriever.search("Can I return it?", language="en", tenant="unknown") == []
+    assert retriever.entry("return", "en", tenant="unknown") is None
+
+
+WORDS = st.sampled_from("return item lamp parcel 退货 发票 运费 refund".split())
+TEXTS = st.lists(WORDS, min_size=1, max_size=4).map(" ".join)
+TENANTS = st.sampled_from(["", "a", "b"])
+ENTRIES = st.lists(
+    st.tuples(TENANTS, st.sampled_from(["en", "zh", "de"]), st.sampled_from(["1", "2", "3"]), TEXTS, TEXTS),
+    max_size=12,
+    unique_by=lambda drawn: drawn[:3],
+)
+
+
+@given(ENTRIES, TEXTS, TENANTS, st.sampled_from(["en", "zh", "de"]), st.lists(TEXTS, max_size=2))
+@hypothesis.settings(max_examples=60, deadline=None)
+def test_no_search_ever_gives_another_tenant_s_passage(
+    drawn: list[tuple[str, str, str, str, str]], query: str, tenant: str, language: str, context: list[str]
+) -> None:
+    encoders = hashing_encoders()
+    # The answer names the tenant, so that a passage tells whose it is.
+    entries = [
+        entry(question, f"{owner}|{answer}", id=entry_id, lang=lang, tenant=owner)
+        for owner, lang, entry_id, question, answer in drawn
+    ]
+    retriever = FaqRetriever(build_index(Knowledge.of(entries, ()), encoders), encoders, RetrievalSettings(floor=0))
+    hits = retriever.search(query, language=language, tenant=tenant, context=context, limit=20)
+    ids = [hit.passage.entry_id for hit in hits]
+    assert {hit.passage.text.partition("|")[0] for hit in hits} <= {tenant}
+    assert len(ids) == len(set(ids))
+    assert all(hit.confidence >= other.confidence for hit, other in pairwise(hits))
+
+
+def test_without_a_floor_a_full_ranking_comes_back_whatever_fields_are_empty(encoders: Encoders) -> None:
+    texts = [("", f"answer {number}") for number in range(8)] + [(f"question {number}", "") for number in range(8)]
+    entries = [entry(question, answer, id=question + answer) for question, answer in texts]
+    retriever = FaqRetriever(build_index(Knowledge.of(entries, ()), encoders), encoders, RetrievalSettings(floor=0))
+    assert len(retriever.search("something else", language="en", limit=10)) == 10
+    assert retriever.search("answer 5", language="en")[0].passage.entry_id == "answer 5"
+    assert retriever.search("question 3", language="en")[0].passage.entry_id == "question 3"
+
+
+def test_a_large_group_is_searched_by_its_nearest_entries(encoders: Encoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [entry(f"question number {number}", f"answer {number}", id=f"{number:03}") for number in range(300)]
+    index = build_index(Knowledge.of(entries, ()), encoders)
+    retriever = FaqRetriever(index, encoders, RetrievalSettings(floor=0))
+    whole = [retriever.search(f"number {number}", language="en", limit=3) for number in (7, 42, 299)]
+    monkeypatch.setattr(ranking, "EXHAUSTIVE", 10)
+    monkeypatch.setattr(ranking, "SAMPLE", 300)
+    assert [retriever.search(f"number {number}", language="en", limit=3) for number in (7, 42, 299)] == whole
+
+
+def test_a_document_s_section_says_that_it_is_one(encoders: Encoders) -> None:
+    made = entry("Manual > Care", "Wipe the lamp with a dry cloth.", kind="document")
+    retriever = FaqRetriever(build_index(Knowledge.of([made], ()), encoders), encoders, RetrievalSettings(floor=0))
+    (hit,) = retriever.search("wipe the lamp", language="en")
+    assert hit.passage.kind == "document"

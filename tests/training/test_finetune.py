@@ -38,7 +38,9 @@ async def ask(settings: Settings) -> str:
     engine = Engine(settings)
     engine.load()
     engine.start()
-    system = finetune_module.system_message(finetune_module.Voice(finetune_module._brand_name(settings), settings.style))
+    system = finetune_module.system_message(
+        finetune_module.Voice(finetune_module._brand_name(settings), settings.style)
+    )
     messages: list[ChatMessage] = [system, {"role": "user", "content": QUESTION}]
     try:
         sampling = Sampling(temperature=0, repetition_penalty=1, max_new_tokens=20)

@@ -1,0 +1,150 @@
+"""Endpoints for operators and for the commands on this machine: the index, and single entries of the FAQ.
+
+Only with the admin key, and never from a page: a request with an Origin is refused. Edits and refreshes run one at a
+time on a thread; bounds: `MAX_WAITING` of them wait, each answers within `REFRESH_TIMEOUT_S` or goes on unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, ConfigDict
+
+from assistant.errors import KnowledgeError, StorageError, UnknownEntry
+from assistant.gateway.auth import BEARER
+from assistant.gateway.knowledge import Admin, Changes
+from assistant.gateway.parts import GATEWAY, Gateway
+from assistant.gateway.protocol import Refusal, load_object, validate
+from assistant.gateway.rest import BODY_TIMEOUT_S
+
+MAX_WAITING = 8
+REFRESH_TIMEOUT_S = 600.0
+RETRY_MS = 5_000
+
+
+class EntryBody(BaseModel):
+    """The body of ``PUT /v1/admin/entries/{lang}/{id}``; the editor knows the limits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: str
+    answer: str
+    wordings: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class AdminRoutes:
+    """The handlers; edits and refreshes queue here."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Changes]] = set()
+
+    async def close(self, _: web.Application) -> None:
+        """Wait for what runs; a thread cannot be stopped."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where the handlers are found."""
+        entry = "/v1/admin/entries/{lang}/{id:.+}"
+        return [
+            web.get("/v1/admin/index", self.get_index),
+            web.post("/v1/admin/index", self.post_index),
+            web.put(entry, self.put_entry),
+            web.delete(entry, self.delete_entry),
+        ]
+
+    async def get_index(self, request: web.Request) -> web.Response:
+        """What is served, and what was left out."""
+        self._admit(request)
+        return web.json_response(self._admin.knowledge.status())
+
+    async def post_index(self, request: web.Request) -> web.Response:
+        """Take up what has changed in the files."""
+        self._admit(request)
+        return await self._run(self._admin.knowledge.refresh)
+
+    async def put_entry(self, request: web.Request) -> web.Response:
+        """Add or replace one entry."""
+        self._admit(request)
+        lang, entry_id, tenant = _named(request)
+        body = validate(EntryBody, load_object(await _text(request)))
+        return await self._run(
+            lambda: self._admin.knowledge.put_entry(
+                lang,
+                entry_id,
+                question=body.question,
+                answer=body.answer,
+                wordings=body.wordings,
+                tags=body.tags,
+                tenant=tenant,
+            )
+        )
+
+    async def delete_entry(self, request: web.Request) -> web.Response:
+        """Take one entry away."""
+        self._admit(request)
+        lang, entry_id, tenant = _named(request)
+        return await self._run(lambda: self._admin.knowledge.remove_entry(lang, entry_id, tenant=tenant))
+
+    def _admit(self, request: web.Request) -> None:
+        """Raises `Refusal` for pages, and for whoever has not the key."""
+        if hdrs.ORIGIN in request.headers:
+            raise Refusal("wrong_origin", "No page may use the admin interface.", fix="Call it from a program.")
+        given = request.headers.get(hdrs.AUTHORIZATION, "")
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), f"{BEARER}{self._admin.key}".encode()):
+            gateway: Gateway = request.app[GATEWAY]
+            gateway.limits.handshake(gateway.address(request))
+            raise Refusal("unauthorized", "The admin key is missing or wrong.", fix="Send Authorization: Bearer <key>.")
+
+    async def _run(self, work: Callable[[], Changes]) -> web.Response:
+        try:
+            async with asyncio.timeout(REFRESH_TIMEOUT_S):
+                changes = await asyncio.shield(self._queue(work))  # a client that leaves stops no thread
+        except TimeoutError as error:
+            raise Refusal("timeout", f"It is not done after {REFRESH_TIMEOUT_S:.0f} s and goes on.") from error
+        except UnknownEntry as error:
+            raise Refusal("not_found", str(error)) from error
+        except KnowledgeError as error:
+            raise Refusal("bad_request", str(error)) from error
+        except StorageError as error:
+            raise Refusal("not_stored", str(error)) from error
+        return web.json_response(changes.as_record())
+
+    def _queue(self, work: Callable[[], Changes]) -> asyncio.Task[Changes]:
+        if len(self._tasks) > MAX_WAITING:
+            raise Refusal(
+                "rate_limited", f"{MAX_WAITING} edits wait already.", fix="Try again later.", retry_after_ms=RETRY_MS
+            )
+        task = asyncio.create_task(self._in_turn(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    async def _in_turn(self, work: Callable[[], Changes]) -> Changes:
+        async with self._turn:
+            return await asyncio.to_thread(work)
+
+    def _forget(self, task: asyncio.Task[Changes]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: nobody may be waiting for it any more
+
+
+def _named(request: web.Request) -> tuple[str, str, str]:
+    """Language, id and tenant. An id may hold ``/`` and ``#``, percent-encoded."""
+    return request.match_info["lang"], request.match_info["id"], request.query.get("tenant", "")
+
+
+async def _text(request: web.Request) -> str:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return (await request.read()).decode("utf-8")
+    except TimeoutError as error:
+        raise Refusal("timeout", f"The body did not arrive within {BODY_TIMEOUT_S:.0f} s.") from error
+    except UnicodeDecodeError as error:
+        raise Refusal("not_json", "The body is not UTF-8.", fix="Send JSON in UTF-8.") from error
