@@ -73,9 +73,7 @@ def _at_commas(part: str) -> list[str]:
 
 
 def query_for(question: str, message: Message) -> str:
-    """What to search for one question of a message: with what is said around it where it leans on that."""
-    if not is_follow_up(question):
-        return question
-    before = message.questions[: message.questions.index(question)]
+    """What to search for one question of a message: with what is said around it, and before where it leans on that."""
+    before = message.questions[: message.questions.index(question)] if is_follow_up(question) else ()
     lean = [*message.around, *before[-1:]]
     return " ".join([*lean, question]) if lean else question

@@ -5,7 +5,7 @@ The decision rests on calibrated probabilities (`Hit.confidence`), so each thres
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from assistant.config import DialogueSettings
@@ -17,18 +17,21 @@ from assistant.values import Hit, Passage
 # A part of a message is answered, and an entry added to another, only where it is more likely right than wrong.
 PART_FLOOR = 0.4
 MAX_CANDIDATES = 3
+MAX_TOLD = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A question, and what the search found for it, best first.
 
-    ``leans`` says that it was searched for together with what was asked before.
+    ``leans`` says that it was searched for together with what was asked before; ``beside`` is what that found
+    where the question alone found something else.
     """
 
     question: str
     hits: tuple[Hit, ...]
     leans: bool = False
+    beside: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,17 @@ def decide(
 
     ``can_write`` tells whether the model writes the language.
     """
-    several = _several(parts, settings)
+    several = _several(whole, parts)
     if several is not None:
         return several
+    if is_bare(whole.question) and not whole.leans:
+        likely = whole.hits[0].confidence if whole.hits else 0.0
+        reason = "the question names nothing, and nothing was said before"
+        return Plan("clarified", reason, likely, whole.hits[:MAX_CANDIDATES])
     if not whole.hits:
         return Plan("abstained", "nothing in the knowledge base comes near the question", 0.0)
     best = whole.hits[0]
     found = f"{best.passage.entry_id} matched its {best.field} at {best.confidence:.2f}"
-    if is_bare(whole.question) and not whole.leans and len(whole.hits) > 1:
-        return Plan(
-            "clarified", f"{found}, but the question names nothing", best.confidence, whole.hits[:MAX_CANDIDATES]
-        )
     if best.passage.kind == "document":
         return Plan("composed", f"{found}, a section of a document", best.confidence, _top(whole, settings))
     if best.confidence >= settings.verbatim:
@@ -76,19 +79,25 @@ def decide(
     )
 
 
-def _several(parts: Sequence[Found], settings: DialogueSettings) -> Plan | None:
+def _several(whole: Found, parts: Sequence[Found]) -> Plan | None:
     """An answer to each of several questions, where they have different ones."""
     answered = [part for part in parts if part.hits and part.hits[0].confidence >= PART_FLOOR]
-    chosen = list({part.hits[0].passage.entry_id: part.hits[0] for part in answered}.values())
+    chosen = _distinct(hit for part in answered for hit in (*part.hits[:1], *part.beside[:1]))
+    if len(answered) < len(parts):
+        chosen = _distinct([*chosen, *whole.hits[:1]])
+    chosen = [hit for hit in chosen if hit.confidence >= PART_FLOOR][:MAX_TOLD]
     if len(chosen) < 2 and (not chosen or len(answered) == len(parts)):
         return None
-    unknown = tuple(part.question for part in parts if part not in answered)
+    unknown = tuple(part.question for part in parts if part not in answered) if len(chosen) < len(parts) else ()
     least = min(hit.confidence for hit in chosen)
     named = ", ".join(f"{hit.passage.entry_id} at {hit.confidence:.2f}" for hit in chosen)
     left = f"; {len(unknown)} without an answer" if unknown else ""
-    return Plan(
-        "composed", f"{len(parts)} questions: {named}{left}", least, tuple(chosen), needs_all=True, unknown=unknown
-    )
+    return Plan("composed", f"{len(parts)} questions: {named}{left}", least, tuple(chosen), True, unknown)
+
+
+def _distinct(hits: Iterable[Hit]) -> list[Hit]:
+    """The first hit of each entry, in order."""
+    return list({hit.passage.entry_id: hit for hit in reversed(list(hits))}.values())[::-1]
 
 
 def _combined(whole: Found, found: str) -> Plan | None:

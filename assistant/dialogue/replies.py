@@ -57,7 +57,9 @@ def hand_over(
 
 
 def clarify(language: Written, titles: Sequence[str], *, tone: Tone = "friendly", attempt: int = 0) -> str:
-    """Which of several questions is meant."""
+    """Which of several questions is meant, or what it is about where there is no guess."""
+    if len(titles) < 2:
+        return say("clarify_open", language, tone=tone, attempt=attempt)
     return paragraphs(say("clarify", language, tone=tone, attempt=attempt), "\n".join(f"- {title}" for title in titles))
 
 

@@ -206,11 +206,14 @@ class Responder:
         return whole, [await self._find_part(part, message, question) for part in message.questions]
 
     async def _find_part(self, part: str, message: Message, question: Question) -> Found:
-        """The better of what is found for a question alone and together with what is said around it."""
+        """What is found for a question alone, and beside it what is found together with what is said around it."""
         alone = await self._find(part, question, part)
         query = query_for(part, message)
-        within = await self._find(query, question, part) if query != part else alone
-        return max(alone, within, key=lambda found: found.hits[0].confidence if found.hits else 0.0)
+        if query == part:
+            return alone
+        within = await self._find(query, question, part)
+        first, second = sorted((alone, within), key=_confidence, reverse=True)
+        return replace(first, beside=second.hits)
 
     async def _find(self, query: str, question: Question, text: str) -> Found:
         leans = query != text
@@ -232,6 +235,10 @@ class Responder:
 
 def _shown(passage: Passage) -> PromptPassage:
     return PromptPassage(passage.entry_id, passage.title, passage.text)
+
+
+def _confidence(found: Found) -> float:
+    return found.hits[0].confidence if found.hits else 0.0
 
 
 def _told_less(hits: Sequence[Hit], just_told: Collection[str]) -> list[Hit]:

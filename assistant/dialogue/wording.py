@@ -58,8 +58,8 @@ class Wording:
 
     def clarify(self, question: Question, plan: Plan) -> Reply:
         """Which entry is meant, each as a button."""
-        titles = tuple(hit.passage.title for hit in plan.hits)
-        said = replies.written(plan.hits[0].passage.lang, self._settings.default_language)
+        said = self._language(question)
+        titles = tuple(hit.passage.title for hit in plan.hits if hit.passage.lang == said)
         text = replies.clarify(said, titles, tone=self._tone, attempt=question.attempt)
         ask = (*titles, replies.TALK_TO_A_PERSON[said])
         return Reply(text, said, "clarified", plan.reason, plan.confidence, quick_replies=ask)

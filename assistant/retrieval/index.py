@@ -19,7 +19,7 @@ from assistant.retrieval.embedding import BATCH_TEXTS, Encoder, Encoders, Vector
 from assistant.retrieval.entries import Entry, Knowledge
 from assistant.retrieval.fusion import Form
 from assistant.retrieval.lexical import LexicalIndex
-from assistant.retrieval.parts import Part, form_of, parts_of
+from assistant.retrieval.parts import Part, form_of, is_text, parts_of
 from assistant.retrieval.table import VectorTable
 
 Progress = Callable[[int, int], None]
@@ -116,10 +116,10 @@ def multilingual_parts(entries: Sequence[Entry]) -> list[list[Part]]:
 def groups_of(entries: Sequence[Entry]) -> tuple[Group, ...]:
     """The runs of entries that are searched together."""
     groups, start = [], 0
-    for (tenant, language, form), run in groupby(entries, _group_key):
-        end = start + sum(1 for _ in run)
-        groups.append(Group(tenant, language, form, start, end))
-        start = end
+    for (tenant, language, _), run in groupby(entries, _group_key):
+        together = list(run)
+        groups.append(Group(tenant, language, form_of(together), start, start + len(together)))
+        start += len(together)
     return tuple(groups)
 
 
@@ -129,8 +129,8 @@ def lexical_of(entries: Sequence[Entry]) -> dict[tuple[str, str], LexicalIndex]:
     return {key: LexicalIndex([_words(entry) for entry in run]) for key, run in runs}
 
 
-def _group_key(entry: Entry) -> tuple[str, str, Form]:
-    return entry.tenant, entry.lang, form_of(entry)
+def _group_key(entry: Entry) -> tuple[str, str, bool]:
+    return entry.tenant, entry.lang, is_text(entry)
 
 
 def _words(entry: Entry) -> str:

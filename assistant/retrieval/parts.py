@@ -7,7 +7,7 @@ vector of its own, and the whole entry one more: what it is about tells two entr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from assistant.retrieval.entries import Entry
@@ -21,7 +21,7 @@ SENTENCE_UNITS = 12
 """How long a piece of a text is that must be found by itself: a sentence, or a few short ones."""
 
 TAUGHT_WORDINGS = 4
-"""From so many wordings on, what they have in common says what the entry is about."""
+"""From so many wordings on the average, what an entry's have in common says what it is about."""
 
 MAX_PIECES = 32
 """Longer texts are cut into longer pieces, so that one document does not fill the index."""
@@ -38,11 +38,17 @@ class Part:
     text: str
 
 
-def form_of(entry: Entry) -> Form:
-    """Whether the entry asks a question as a customer may, and in how many wordings."""
-    if entry.kind != "faq" or not entry.question.strip():
+def is_text(entry: Entry) -> bool:
+    """Whether the entry is only text that may answer, and asks no question as a customer may."""
+    return entry.kind != "faq" or not entry.question.strip()
+
+
+def form_of(entries: Sequence[Entry]) -> Form:
+    """The form of entries that are ranked together: all text, or questions in a few or in many wordings each."""
+    if is_text(entries[0]):
         return "text"
-    return "taught" if len(entry.wordings) >= TAUGHT_WORDINGS else "question"
+    num_wordings = sum(len(entry.wordings) for entry in entries)
+    return "taught" if num_wordings >= TAUGHT_WORDINGS * len(entries) else "question"
 
 
 def parts_of(entry: Entry) -> list[Part]:
@@ -51,7 +57,7 @@ def parts_of(entry: Entry) -> list[Part]:
     whole = Part("answer" if answer else "question", f"{question}\n{answer}".strip())
     named = [Part("question", question)] if question and answer else []
     wordings = [Part("wording", wording) for wording in entry.wordings if wording.strip()]
-    size = SENTENCE_UNITS if form_of(entry) == "text" else ANSWER_UNITS
+    size = SENTENCE_UNITS if is_text(entry) else ANSWER_UNITS
     pieces = [Part("answer", piece) for piece in _pieces(answer, size) if piece != whole.text]
     return [whole, *named, *wordings, *pieces]
 

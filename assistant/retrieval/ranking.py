@@ -24,6 +24,9 @@ NEAR_TEXTS = 128
 SAMPLE = 512
 STRESS_WEIGHT = 0.5
 
+MOST_LEAD_BY_WORDS = 0.08
+"""One rare word in common puts an entry far ahead without saying that it answers."""
+
 FOCUS_BONUS = 3.0
 """What an entry about the thing in focus gains, in spreads: more than one wording of its question over another."""
 
@@ -89,8 +92,11 @@ class Evidence:
 
     def lead(self, place: int) -> float:
         """How much the entry at this place is ahead of the next."""
-        by = self.scores / 10 if self.situation.form == "taught" else self.cosines
-        return float(np.clip(by[place] - by[place + 1], 0, MOST_LEAD))
+        nearer = float(np.clip(self.cosines[place] - self.cosines[place + 1], 0, MOST_LEAD))
+        if self.situation.form != "taught":
+            return nearer
+        fused = float(self.scores[place] - self.scores[place + 1]) / 10
+        return min(max(fused, 0), nearer + MOST_LEAD_BY_WORDS, MOST_LEAD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,12 +122,19 @@ def _mix(trial: Trial) -> dict[Scope, float]:
 
 
 def fit(trials: Sequence[Trial]) -> Curve:
-    """The logistic curve of greatest weighted likelihood; coverage is left out where there is none."""
+    """The logistic curve of greatest weighted likelihood; what speaks against an entry in it is left out."""
     values = np.array([trial.values for trial in trials])
     right = [trial.is_right for trial in trials]
-    model = LogisticRegression(C=1e6, max_iter=1000).fit(values, right, sample_weight=1000 * weights(trials))
-    assert (model.coef_[0] >= 0).all(), "evidence that speaks against an entry"
-    return Curve(*map(float, model.coef_[0]), float(model.intercept_[0]))
+    kept = [0, 1, 2]
+    while True:
+        model = LogisticRegression(C=1e6, max_iter=1000)
+        model.fit(values[:, kept], right, sample_weight=1000 * weights(trials))
+        if (model.coef_[0] >= 0).all():
+            break
+        kept.pop(int(model.coef_[0].argmin()))
+    slopes = np.zeros(3)
+    slopes[kept] = model.coef_[0]
+    return Curve(*map(float, slopes), float(model.intercept_[0]))
 
 
 def summary(trials: Sequence[Trial], curve: Curve) -> str:

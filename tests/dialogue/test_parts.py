@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assistant.dialogue.parts import query_for, take_apart
+from assistant.dialogue.parts import Message, query_for, take_apart
 
 pytestmark = pytest.mark.unit
 
@@ -45,11 +45,12 @@ def test_one_question_stays_whole(text: str) -> None:
     assert not message.is_compound
 
 
-def test_what_is_said_around_goes_with_a_question_that_leans_on_it() -> None:
+def test_what_is_said_around_goes_with_each_question() -> None:
     message = take_apart("I bought a sofa with a gift card. How do I return it? What is your phone number?")
     returning, phone = message.questions
     assert query_for(returning, message) == "I bought a sofa with a gift card. How do I return it?"
-    assert query_for(phone, message) == phone
+    assert query_for(phone, message) == "I bought a sofa with a gift card. What is your phone number?"
+    assert query_for("B?", Message(("A?", "B?"))) == "B?"
 
 
 def test_greetings_are_no_part() -> None:

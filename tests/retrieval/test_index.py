@@ -55,9 +55,12 @@ def test_a_long_document_is_cut_into_a_bounded_number_of_pieces() -> None:
 
 
 def test_a_document_is_a_text_and_a_curated_question_is_a_question() -> None:
-    assert form_of(entry("Returns", "...", kind="document")) == "text"
-    assert form_of(entry("How do I return it?", "...")) == "question"
-    assert form_of(entry("", "...")) == "text"
+    assert form_of([entry("Returns", "...", kind="document")]) == "text"
+    assert form_of([entry("", "...")]) == "text"
+    bare, taught = entry("How do I return it?", "..."), entry("How?", "...", wordings=tuple("abcdefgh"))
+    assert form_of([bare]) == "question"
+    assert form_of([bare, taught]) == "taught"
+    assert form_of([bare, bare, taught]) == "question"
 
 
 def test_the_english_encoder_leaves_out_what_it_cannot_read(encoders: Encoders) -> None:
