@@ -14,8 +14,10 @@ from assistant.dialogue.asking import is_bare
 from assistant.dialogue.words import content_words
 from assistant.values import Hit, Passage
 
-# A part of a message is answered, and an entry added to another, only where it is more likely right than wrong.
-PART_FLOOR = 0.4
+# Who asks one thing that the FAQ answers more likely asks another: a part of a message needs less than a whole one.
+PART_FLOOR = 0.2
+# An entry is added to another where it is about as likely right as wrong.
+COMBINED_FLOOR = 0.4
 MAX_CANDIDATES = 3
 MAX_TOLD = 4
 
@@ -84,8 +86,10 @@ def _several(whole: Found, parts: Sequence[Found]) -> Plan | None:
     answered = [part for part in parts if part.hits and part.hits[0].confidence >= PART_FLOOR]
     chosen = _distinct(hit for part in answered for hit in (*part.hits[:1], *part.beside[:1]))
     if len(answered) < len(parts):
-        chosen = _distinct([*chosen, *whole.hits[:1]])
+        chosen = _distinct([*chosen, *whole.hits[:2]])
     chosen = [hit for hit in chosen if hit.confidence >= PART_FLOOR][:MAX_TOLD]
+    if not any(hit.confidence >= COMBINED_FLOOR for hit in chosen):
+        return None
     if len(chosen) < 2 and (not chosen or len(answered) == len(parts)):
         return None
     unknown = tuple(part.question for part in parts if part not in answered) if len(chosen) < len(parts) else ()
@@ -105,7 +109,11 @@ def _combined(whole: Found, found: str) -> Plan | None:
     best, *others = whole.hits
     asked = content_words(whole.question)
     for other in others[: MAX_CANDIDATES - 1]:
-        if other.confidence < PART_FLOOR or best.confidence < PART_FLOOR or other.passage.kind != best.passage.kind:
+        if (
+            other.confidence < COMBINED_FLOOR
+            or best.confidence < COMBINED_FLOOR
+            or other.passage.kind != best.passage.kind
+        ):
             continue
         if _adds(asked, best.passage, other.passage) and _adds(asked, other.passage, best.passage):
             reason = f"{found}; {other.passage.entry_id} at {other.confidence:.2f} has what that one lacks"

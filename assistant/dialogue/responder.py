@@ -22,7 +22,7 @@ from assistant.dialogue.grounding import Grounds
 from assistant.dialogue.handoff import email_address, wants_person
 from assistant.dialogue.mood import is_furious
 from assistant.dialogue.parts import Message, query_for, take_apart
-from assistant.dialogue.policy import Found, Plan, decide
+from assistant.dialogue.policy import PART_FLOOR, Found, Plan, decide
 from assistant.dialogue.prompt import Exchange, Voice
 from assistant.dialogue.smalltalk import pleasantry
 from assistant.dialogue.turn import ActionTaker, Generator, Question, Reader, Reply, Retriever
@@ -207,15 +207,15 @@ class Responder:
 
     async def _find_part(self, part: str, message: Message, question: Question) -> Found:
         """What is found for a question alone, and beside it what is found together with what is said around it."""
-        alone = await self._find(part, question, part)
+        alone = await self._find(part, question, part, floor=PART_FLOOR)
         query = query_for(part, message)
         if query == part:
             return alone
-        within = await self._find(query, question, part)
+        within = await self._find(query, question, part, floor=PART_FLOOR)
         first, second = sorted((alone, within), key=_confidence, reverse=True)
         return replace(first, beside=second.hits)
 
-    async def _find(self, query: str, question: Question, text: str) -> Found:
+    async def _find(self, query: str, question: Question, text: str, *, floor: float | None = None) -> Found:
         leans = query != text
         hits = await asyncio.to_thread(
             self._retriever.search,
@@ -224,6 +224,7 @@ class Responder:
             tenant=question.tenant,
             stress=new_part(text) if leans else "",
             context=question.said,
+            floor=floor,
         )
         return Found(text, tuple(_told_less(hits, question.just_told) if leans else hits), leans)
 

@@ -23,11 +23,13 @@ class Retriever(Protocol):
         limit: int | None = None,
         stress: str = "",
         context: Sequence[str] = (),
+        floor: float | None = None,
     ) -> list[Hit]:
         """The tenant's passages above the floor, best first.
 
         ``stress`` is the part of the query that counts more; ``context`` is what was said before by anybody,
-        oldest first: a thing it names (a product, a branch) narrows the search.
+        oldest first: a thing it names (a product, a branch) narrows the search. ``floor`` takes the place of the
+        settings'.
         """
 
 

@@ -49,10 +49,11 @@ class PlantingRetriever:
         limit: int | None = None,
         stress: str = "",
         context: Sequence[str] = (),
+        floor: float | None = None,
     ) -> list[Hit]:
         """What the real retriever finds, with the instruction at the end of the best passage."""
         hits = self._retriever.search(
-            query, language=language, tenant=tenant, limit=limit, stress=stress, context=context
+            query, language=language, tenant=tenant, limit=limit, stress=stress, context=context, floor=floor
         )
         planted = self._planted.get()
         if planted is None or not hits:

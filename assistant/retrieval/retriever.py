@@ -77,6 +77,7 @@ class FaqRetriever:
         limit: int | None = None,
         stress: str = "",
         context: Sequence[str] = (),
+        floor: float | None = None,
     ) -> list[Hit]:
         """At most ``limit`` of the tenant's entries for ``query``, by falling confidence, all above the floor.
 
@@ -85,7 +86,8 @@ class FaqRetriever:
         ``context`` is what was said before by anybody, oldest first: a thing it names goes before others of its kind.
 
         ``language`` is the query's ISO 639-1 code. Of twins only one is returned, in the query's
-        language where there is one. An empty query finds nothing; of a long one the beginning counts.
+        language where there is one. An empty query finds nothing; of a long one the beginning counts. ``floor`` is
+        the least confidence, the settings' where it is None.
         """
         text = query.strip()[:MAX_QUERY_CHARS]
         limit = self._settings.limit if limit is None else limit
@@ -95,12 +97,15 @@ class FaqRetriever:
         if language == ENGLISH and tenant in snapshot.spellers:
             text, stress = map(snapshot.spellers[tenant].correct, (text, stress))
         asked = Query(text, language, self._encoders, stress=stress.strip()[:MAX_QUERY_CHARS])
+        least = self._settings.floor if floor is None else floor
         groups = [group for group in snapshot.index.groups if group.tenant == tenant]
         focus = snapshot.focuses[tenant].of(text, context) if tenant in snapshot.focuses else None
-        ranked = self._rank(snapshot, [group for group in groups if group.language == language], asked, limit, focus)
+        ranked = self._rank(
+            snapshot, [group for group in groups if group.language == language], asked, limit, focus, least
+        )
         if not ranked or ranked[0].confidence < LIKELY:
             others = [group for group in groups if group.language != language]
-            ranked = _merge([*ranked, *self._rank(snapshot, others, asked, limit, focus)])
+            ranked = _merge([*ranked, *self._rank(snapshot, others, asked, limit, focus, least)])
         return _hits(snapshot, ranked, asked, limit)
 
     def entry(self, entry_id: str, language: str, *, tenant: str = "") -> Passage | None:
@@ -119,11 +124,17 @@ class FaqRetriever:
         self._snapshot = _Snapshot(index)
 
     def _rank(
-        self, snapshot: _Snapshot, groups: Iterable[Group], asked: Query, limit: int, focus: Numbers | None
+        self,
+        snapshot: _Snapshot,
+        groups: Iterable[Group],
+        asked: Query,
+        limit: int,
+        focus: Numbers | None,
+        least: float,
     ) -> list[Ranked]:
-        """The best of all these groups; twins are still among them, so more than ``limit``."""
+        """The best of all these groups, at ``least`` so sure; twins are still among them, so more than ``limit``."""
         found = [hit for group in groups for hit in rank(snapshot.index, group, asked, limit=limit, focus=focus)]
-        return _merge(hit for hit in found if hit.confidence >= self._settings.floor)
+        return _merge(hit for hit in found if hit.confidence >= least)
 
 
 def _focuses(entries: Sequence[Entry]) -> dict[str, Focus]:

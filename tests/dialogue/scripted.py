@@ -63,6 +63,7 @@ class FixedRetriever:
         limit: int | None = None,
         stress: str = "",
         context: Sequence[str] = (),
+        floor: float | None = None,
     ) -> list[Hit]:
         self.queries.append(query)
         return next((hits for key, hits in self.hits.items() if key in query), [])

@@ -5,7 +5,7 @@ assistant evaluate retrieval --faq D/faq_apache_en_zh.jsonl.gz --queries D/queri
     --kind question_to_answer --fields answer --faq-lang en --query-lang en      (and zh, zh)
     --kind cross_lingual_en2zh --faq-lang zh                                     (and cross_lingual_zh2en, en)
 assistant evaluate retrieval --faq D/passages_xquad_en_zh.jsonl.gz --queries D/queries_xquad_en_zh.jsonl.gz
-    --faq-lang en --query-lang en                                                (and zh, zh)
+    --fields answer --faq-lang en --query-lang en                                (and zh, zh)
 
 Here every fifth StackFAQ query and every tenth XQuAD query is asked, so that the tests take minutes; their bars are
 lower than the whole sets' by what so small a sample may miss by chance.
@@ -67,7 +67,7 @@ def test_questions_find_entries_of_the_other_language(measure: Measure, kind: st
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_questions_find_their_paragraph(measure: Measure, language: str) -> None:
-    choice = Choice(faq_lang=language, query_lang=language)
+    choice = Choice(("answer",), faq_lang=language, query_lang=language)
     figures = measure("passages_xquad_en_zh.jsonl.gz", "queries_xquad_en_zh.jsonl.gz", choice, every=10)
     assert figures.n == 119
     assert figures.hit_at_1 >= 0.92
