@@ -57,7 +57,9 @@ def test_every_module_stands_in_the_tree() -> None:
 
 
 def test_every_command_in_the_readme_exists() -> None:
-    commands = set(re.findall(r"(?:run\.sh|^assistant|`assistant) ([a-z]+(?: (?:sft|pull|list))?)", README, re.M))
+    below = "sft|pull|list|faq-data|answers|retrieval|scope|safety"
+    command_line = rf"(?:run\.sh|^assistant|`assistant) ([a-z]+(?:-[a-z]+)*(?: (?:{below}))?)"
+    commands = set(re.findall(command_line, README, re.M))
     assert {"ask", "chat", "search", "index", "train sft", "models list", "doctor"} <= commands
     for command in commands:
         result = CliRunner().invoke(app, [*command.split(), "--help"])

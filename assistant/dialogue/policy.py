@@ -93,10 +93,10 @@ def _several(whole: Found, parts: Sequence[Found]) -> Plan | None:
     if len(chosen) < 2 and (not chosen or len(answered) == len(parts)):
         return None
     unknown = tuple(part.question for part in parts if part not in answered) if len(chosen) < len(parts) else ()
-    least = min(hit.confidence for hit in chosen)
+    mean = sum(hit.confidence for hit in chosen) / len(chosen)
     named = ", ".join(f"{hit.passage.entry_id} at {hit.confidence:.2f}" for hit in chosen)
     left = f"; {len(unknown)} without an answer" if unknown else ""
-    return Plan("composed", f"{len(parts)} questions: {named}{left}", least, tuple(chosen), True, unknown)
+    return Plan("composed", f"{len(parts)} questions: {named}{left}", mean, tuple(chosen), True, unknown)
 
 
 def _distinct(hits: Iterable[Hit]) -> list[Hit]:

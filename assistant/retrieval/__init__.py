@@ -1,5 +1,6 @@
-"""Finding the FAQ entries that answer a question.
+"""Finding the entries that answer a question.
 
-`sources` reads Markdown, `embedding` turns texts into vectors, `index` holds them, `artifact` keeps the index on
-disk, `retriever` searches it, `calibration` says how sure a hit is. Importing any of them loads no torch.
+`sources` reads the files, `embedding` and `lexical` see texts as vectors and as words, `index` holds both, `artifact`
+keeps it on disk and `updater` in step with the files, `ranking` fuses what they say, `calibration` tells how sure a
+hit is, `retriever` searches. Importing any of them loads no torch.
 """

@@ -69,7 +69,7 @@ def test_each_question_gets_its_own_entry() -> None:
     parts = [Found("how long", (found("window", 0.9),)), Found("who pays", (found("cost", 0.6),))]
     decided = plan("how long and who pays", found("window", 0.85), parts=parts)
     assert [hit.passage.entry_id for hit in decided.hits] == ["window", "cost"]
-    assert (decided.decision, decided.needs_all, decided.confidence) == ("composed", True, 0.6)
+    assert (decided.decision, decided.needs_all, decided.confidence) == ("composed", True, 0.75)
 
 
 def test_questions_with_the_same_answer_are_answered_once() -> None:
