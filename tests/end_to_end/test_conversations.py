@@ -98,21 +98,40 @@ async def test_new_wordings_get_the_faqs_facts_whether_composed_or_curated(
 
 
 async def test_without_an_answer_it_says_so_and_offers_a_person(visitor: NewVisitor) -> None:
-    async with visitor() as anna:
-        for question, ask in (
-            ("Who won the football world cup in 1998?", "Talk to a person"),
-            ("明天上海天气怎么样？", "转人工客服"),
-        ):
+    for question, ask in (
+        ("Who won the football world cup in 1998?", "Talk to a person"),
+        ("明天上海天气怎么样？", "转人工客服"),
+    ):
+        async with visitor() as anna:
             answer = await anna.ask(question)
             assert answer["decision"] == "abstained", answer
             assert not answer.get("citations")
             assert answer["quick_replies"] == [ask]
-        waiting = await anna.ask("转人工客服")
-        assert waiting["decision"] == "handoff"
+
+
+async def test_a_second_failure_brings_a_person_who_can_be_left_an_address(visitor: NewVisitor) -> None:
+    async with visitor() as anna:
+        assert (await anna.ask("明天上海天气怎么样？"))["decision"] == "abstained"
+        waiting = await anna.ask("那后天北京有雾吗？我要去爬山")
+        assert waiting["decision"] == "handoff", waiting
         assert "400-555-0123" in waiting["text"]
         assert [f["data"]["mode"] for f in anna.frames if f["type"] == "state"] == ["waiting"]
         taken = await anna.ask("我的邮箱是 li.lei@example.cn")
         assert "li.lei@example.cn" in taken["text"]
+
+
+async def test_two_questions_are_answered_together_and_in_other_words_on_demand(visitor: NewVisitor) -> None:
+    async with visitor() as anna:
+        first = await anna.ask("退货运费谁付？另外可以开发票吗？")
+        assert first["decision"] == "composed", first
+        cited = {citation["entry_id"] for citation in first["citations"]}
+        assert "return-cost" in cited
+        assert len(cited) >= 2
+        await anna.command("regenerate", message_id=first["message_id"])
+        second = (await anna.answer())["data"]
+        assert second["reply_to"] == first["message_id"]
+        assert second["text"] != first["text"]
+        assert {citation["entry_id"] for citation in second["citations"]} == cited
 
 
 @pytest.mark.parametrize(

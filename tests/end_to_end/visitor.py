@@ -73,6 +73,11 @@ class Visitor:
         await self.socket.send_json({"type": "message", "client_msg_id": client_msg_id, "text": text})
         return client_msg_id
 
+    async def command(self, kind: str, **fields: object) -> None:
+        """Send another frame."""
+        assert self.socket is not None
+        await self.socket.send_json({"type": kind, **fields})
+
     async def answer(self) -> Frame:
         """The next final message of the assistant."""
         while True:

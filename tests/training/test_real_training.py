@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from assistant.config import Settings
-from assistant.dialogue.prompt import assemble
+from assistant.dialogue.prompt import Voice, assemble
 from assistant.generation.engine import Engine
 from assistant.values import Sampling
 from training.finetune import SftOptions, finetune
@@ -21,7 +21,7 @@ async def ask(settings: Settings) -> str:
     engine.load()
     engine.start()
     try:
-        messages = assemble(settings.brand.name["en"], [], QUESTION, [])
+        messages = assemble(Voice(settings.brand.name["en"]), [], QUESTION, [])
         sampling = Sampling(temperature=0, repetition_penalty=1, max_new_tokens=24)
         return "".join([piece.text async for piece in engine.stream(messages, sampling=sampling)])
     finally:
