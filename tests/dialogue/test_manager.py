@@ -172,7 +172,7 @@ async def test_the_last_answer_can_be_given_in_other_words(shop: Shop) -> None:
     await shop.manager.regenerate(shop.speaker, first.message_id)
     *_, second = await shop.until(3)
     assert second.reply_to == first.message_id
-    assert second.text.startswith("In other words:")
+    assert second.text.startswith("Here it is once more")
     assert [citation.entry_id for citation in second.citations] == ["return-window"]
     with pytest.raises(UnknownMessage, match="not the last answer"):
         await shop.manager.regenerate(shop.speaker, first.message_id)

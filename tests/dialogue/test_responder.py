@@ -274,7 +274,7 @@ async def test_fury_brings_a_person_without_a_search() -> None:
 async def test_another_wording_tells_the_same_fact() -> None:
     desk = Desk("Whatever you like, for 90 days.", SHOES, confidence=0.95)
     refused = await desk.ask("return shoes?", attempt=1)
-    assert refused.text == f"In other words:\n\n{WINDOW.text}"
+    assert refused.text == f"Here it is once more, as our help pages put it:\n\n{WINDOW.text}"
     composed = await desk.ask("return shoes?", attempt=2)
     assert (composed.decision, composed.text) == ("composed", SHOES)
 
