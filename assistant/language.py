@@ -6,6 +6,7 @@ import re
 import threading
 from functools import lru_cache
 
+from opencc import OpenCC
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
@@ -26,6 +27,11 @@ _identifying = threading.Lock()
 def fold(tag: str) -> str:
     """The language of a BCP 47 tag: ``zh-Hant-TW`` gives ``zh``, ``en_US`` gives ``en``."""
     return re.split(r"[-_]", tag.strip().lower(), maxsplit=1)[0]
+
+
+def simplify(text: str) -> str:
+    """The text with traditional Chinese characters as simplified ones (OpenCC), so that both are compared alike."""
+    return str(_simplifier().convert(text)) if HAN.search(text) else text
 
 
 def detect(text: str, *, fallback: str) -> str:
@@ -69,6 +75,11 @@ def _identify(text: str) -> tuple[str, float]:
     with _identifying:  # the identifier's buffers are shared
         language, probability = _identifier().classify(text[:2000])
     return str(language), float(probability)
+
+
+@lru_cache(maxsize=1)
+def _simplifier() -> OpenCC:
+    return OpenCC("t2s")
 
 
 @lru_cache(maxsize=1)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 
-from opencc import OpenCC
+from assistant.language import simplify
 
 BREAKS = re.compile(r"[^\w\s'@.+-]+|\s+|(?<!\w)[.+-]+|[.+-]+(?!\w)")
 
 
 def fold(text: str) -> str:
     """The text in normal width (NFKC), lower case and simplified characters; its length may change."""
-    return str(_simplifier().convert(unicodedata.normalize("NFKC", text).casefold().replace("’", "'")))
+    return simplify(unicodedata.normalize("NFKC", text).casefold().replace("’", "'"))
 
 
 def bare(text: str) -> str:
@@ -29,8 +28,3 @@ def clean(text: str) -> str:
 
 def _is_shown(character: str) -> bool:
     return character.isspace() or unicodedata.category(character)[0] != "C"
-
-
-@lru_cache(maxsize=1)
-def _simplifier() -> OpenCC:
-    return OpenCC("t2s")

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 import bm25s
 import numpy as np
 import numpy.typing as npt
 import rjieba
 from bm25s.stopwords import STOPWORDS_EN
-from opencc import OpenCC
+
+from assistant.language import simplify
 
 Scores = npt.NDArray[np.float32]
 
@@ -43,7 +43,7 @@ _CHINESE_STOP = frozenset(
 
 def fold(text: str) -> str:
     """The text as it is compared: half-width, simplified, lower-case."""
-    return _simplify(unicodedata.normalize("NFKC", text)).lower()
+    return simplify(unicodedata.normalize("NFKC", text)).lower()
 
 
 def terms(text: str) -> list[str]:
@@ -119,12 +119,3 @@ def _stem(word: str) -> str:
         if len(word) >= len(suffix) + 3 and word.endswith(suffix) and not word.endswith("ss"):
             return word.removesuffix(suffix)
     return word
-
-
-def _simplify(text: str) -> str:
-    return str(_converter().convert(text)) if _HAN.search(text) else text
-
-
-@lru_cache(maxsize=1)
-def _converter() -> OpenCC:
-    return OpenCC("t2s")

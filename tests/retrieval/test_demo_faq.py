@@ -86,8 +86,7 @@ def test_small_talk_is_no_question(retriever: FaqRetriever, language: str, query
     ("language", "query", "topic"), [("en", "shipping", "en/delivery.md"), ("zh", "运费", "zh/delivery.md")]
 )
 def test_one_word_can_be_a_question(retriever: FaqRetriever, language: str, query: str, topic: str) -> None:
-    # What sending something back costs is as good a meaning of the Chinese word.
-    assert topic in {hit.passage.source for hit in retriever.search(query, language=language)[:2]}
+    assert retriever.search(query, language=language)[0].passage.source == topic
 
 
 def test_a_sure_hit_is_a_right_one(retriever: FaqRetriever) -> None:
@@ -98,7 +97,7 @@ def test_a_sure_hit_is_a_right_one(retriever: FaqRetriever) -> None:
         if (hits := retriever.search(query, language=language)) and hits[0].confidence >= 0.8
     ]
     assert len(sure) >= 26
-    assert sum(entry_id in expected for entry_id, expected in sure) >= 0.93 * len(sure)
+    assert sum(entry_id in expected for entry_id, expected in sure) >= len(sure) - 1
 
 
 @pytest.mark.parametrize(
