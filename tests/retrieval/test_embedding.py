@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assistant import models
 from assistant.config import Settings
 from assistant.errors import ModelError, ModelMissing
 from assistant.retrieval import onnx_encoder
@@ -147,11 +148,14 @@ def test_the_built_in_encoders_run_without_torch(settings: Settings) -> None:
 
 @pytest.mark.real
 def test_a_damaged_conversion_is_made_again(copy_of_minilm: Path) -> None:
-    model = copy_of_minilm / CONVERTED / "model.onnx"
-    expected = model.read_bytes()
-    model.write_bytes(expected[:-1000])
+    folder = copy_of_minilm / CONVERTED
+    model = folder / "model.onnx"
+    whole = model.read_bytes()
+    model.write_bytes(whole[: len(whole) // 2])
     encoder = load_encoders(on(copy_of_minilm.parent.parent, encoder_runtime="onnx")).english
-    assert len(model.read_bytes()) == len(expected)
+    # The exporter writes its call stack into the file: whole ones differ in size, so it is held to its manifest.
+    models.check_manifest(folder, full=True, fix="")
+    assert model.stat().st_size > len(whole) * 0.9
     assert encoder.encode(["hello"]).shape == (1, 384)
     assert not list(copy_of_minilm.glob(".int8-partial-*"))
 
