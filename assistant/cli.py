@@ -16,7 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from assistant import __version__
+from assistant.cli_keys import keys_app
+from assistant.cli_privacy import privacy_app
 from assistant.cli_safety import evaluate_app
+from assistant.cli_users import users_app
+from assistant.cli_webhooks import webhooks_app
 from assistant.config import Settings, load
 from assistant.demo_shop.command import demo_shop
 from assistant.dialogue.responder import Responder
@@ -49,6 +53,10 @@ app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.command("demo-shop")(demo_shop)
 app.add_typer(models_app, name="models")
+app.add_typer(keys_app, name="keys")
+app.add_typer(users_app, name="users")
+app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(privacy_app, name="privacy")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -86,7 +94,7 @@ def settings_of(context: typer.Context, config: Path | None = None, **changes: d
         if given:
             changed = type(getattr(settings, section)).model_validate(getattr(settings, section).model_dump() | given)
             settings = settings.model_copy(update={section: changed})
-    set_up_logging(settings.log.level)
+    set_up_logging(settings.log.level, phone_regions=settings.privacy.phone_regions)
     return settings
 
 

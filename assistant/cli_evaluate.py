@@ -101,7 +101,7 @@ def measure_retrieval(settings: Settings, faq: Path, queries: Path, choice: Choi
     from assistant.retrieval.embedding import load_encoders
 
     task = choose(read_faq(faq), read_queries(queries), choice)
-    _fetch(settings, settings.retrieval.english_encoder, settings.retrieval.multilingual_encoder)
+    _fetch(settings, *settings.retrieval.encoders)
     encoders = load_encoders(settings)
     with progress_bar("Indexing") as on_index, progress_bar("Asking") as on_search:
         return evaluate_retrieval(
@@ -175,11 +175,12 @@ def _parts(settings: Settings, root: Path | None) -> _Parts:
     from assistant.retrieval.embedding import load_encoders
 
     knowledge = _main_knowledge(settings, root)
-    _fetch(settings, settings.retrieval.english_encoder, settings.retrieval.multilingual_encoder)
+    _fetch(settings, *settings.retrieval.encoders)
     encoders = load_encoders(settings)
     with progress_bar("Indexing") as on_index:
         indexes = CaseIndexes(knowledge, encoders, settings.retrieval, progress=on_index)
-    return _Parts(knowledge, indexes, MessageReader.fit(EncoderPair(encoders.english, encoders.multilingual)))
+    views = EncoderPair(encoders.english, encoders.multilingual, encoders.passage)
+    return _Parts(knowledge, indexes, MessageReader.fit(views))
 
 
 def _main_knowledge(settings: Settings, root: Path | None) -> Knowledge:

@@ -109,7 +109,7 @@ def _parts(settings: Settings) -> tuple[Knowledge, PlantingRetriever, Reader]:
         tell(f"Left out: {problem}")
     with progress_bar("Indexing") as on_index:
         indexes = CaseIndexes(knowledge, encoders, settings.retrieval, progress=on_index)
-    reader = MessageReader.fit(EncoderPair(encoders.english, encoders.multilingual))
+    reader = MessageReader.fit(EncoderPair(encoders.english, encoders.multilingual, encoders.passage))
     return knowledge, PlantingRetriever(indexes.retriever(())), reader
 
 
@@ -165,7 +165,7 @@ def _encoders(settings: Settings) -> Encoders:
     from assistant import models
     from assistant.retrieval.embedding import load_encoders
 
-    for name in (settings.retrieval.english_encoder, settings.retrieval.multilingual_encoder):
+    for name in settings.retrieval.encoders:
         if name in models.BUILT_IN:
             models.pull(settings, name)
     return load_encoders(settings)

@@ -11,9 +11,19 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from assistant.errors import ConfigError
@@ -83,12 +93,35 @@ class HandoffSettings(Section):
     hours: LocalText = {}
 
 
+class IdentitySettings(Section):
+    """How the site proves who a logged-in customer is.
+
+    The key stands in the environment variable ``key_env`` or in the file ``key_file``: the shared secret of ``hmac``
+    and HS256 (32 bytes at least), the public key (PEM) of RS256 and ES256. ``audience`` and ``issuer`` are what a
+    token's ``aud`` and ``iss`` must be; ``aud`` is the tenant's name by default.
+    """
+
+    algorithm: Literal["off", "hmac", "HS256", "RS256", "ES256"] = "off"
+    key_env: str = Field(default="", pattern=r"^(?:[A-Za-z_][A-Za-z0-9_]*)?$", max_length=100)
+    key_file: UserPath | None = None
+    audience: str = ""
+    issuer: str = ""
+    max_age_s: int = Field(default=600, ge=10, le=86_400)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.algorithm != "off" and bool(self.key_env) == bool(self.key_file):
+            raise ValueError("give key_env or key_file, and not both")
+        return self
+
+
 class TenantSettings(Section):
     """A further brand on the same server: its own knowledge, name and people."""
 
     root: UserPath
     brand: BrandSettings = BrandSettings()
     handoff: HandoffSettings = HandoffSettings()
+    identity: IdentitySettings = IdentitySettings()
 
 
 class RetrievalSettings(Section):
@@ -96,15 +129,25 @@ class RetrievalSettings(Section):
 
     english_encoder: str = "all-minilm-l6-v2"
     multilingual_encoder: str = "use-multilingual-v3"
+    passage_encoder: str = "multilingual-e5-small"
     limit: int = Field(default=5, ge=1, le=50)
     floor: float = Field(default=0.35, ge=0, le=1)
     encoder_runtime: Literal["auto", "torch", "onnx"] = "auto"
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The encoders' names, each once."""
+        names = (self.english_encoder, self.multilingual_encoder, self.passage_encoder)
+        return tuple(dict.fromkeys(filter(None, names)))
+
+
+BUILT_IN_CHAT_MODEL = "smollm2-135m-instruct"
 
 
 class GenerationSettings(Section):
     """The chat model and how it writes."""
 
-    model: str = "smollm2-135m-instruct"
+    model: str = BUILT_IN_CHAT_MODEL
     adapter: UserPath | None = None
     quantize: Literal["none", "int8", "nf4"] = "nf4"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -117,6 +160,10 @@ class GenerationSettings(Section):
     repetition_penalty: float = Field(default=1.05, ge=1, le=2)
     queue_size: int = Field(default=32, ge=1, le=10_000)
     max_batch: int = Field(default=8, ge=1, le=256)
+    queue_timeout_s: float = Field(default=15, gt=0, le=300)
+    first_token_timeout_s: float = Field(default=10, gt=0, le=300)
+    breaker_failures: int = Field(default=3, ge=1, le=100)
+    breaker_pause_s: float = Field(default=30, gt=0, le=3_600)
 
 
 class DialogueSettings(Section):
@@ -124,11 +171,15 @@ class DialogueSettings(Section):
 
     verbatim: float = Field(default=0.8, ge=0, le=1)
     history_tokens: int = Field(default=900, ge=64)
-    compose: Literal["model", "extract"] = "model"
-    clarify_margin: float = Field(default=0.1, ge=0, le=1)
+    compose: Literal["auto", "model", "extract"] = "auto"
+    clarify_margin: float = Field(default=0.05, ge=0, le=1)
     max_passages: int = Field(default=2, ge=1, le=10)
     max_turns: int = Field(default=64, ge=1)
+    max_running: int = Field(default=32, ge=1)
+    queue_timeout_s: float = Field(default=30, gt=0, le=300)
+    answer_timeout_s: float = Field(default=90, gt=0, le=900)
     turn_timeout_s: float = Field(default=60, gt=0, le=600)
+    allowed_hosts: tuple[str, ...] = Field(default=(), max_length=64)
 
 
 class GatewaySettings(Section):
@@ -137,16 +188,32 @@ class GatewaySettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     allowed_origins: tuple[str, ...] = ()
-    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    redis_url: SecretStr = SecretStr("")
+    metrics_open: bool = False
     max_frame_bytes: int = Field(default=65_536, ge=1024, le=1_048_576)
     max_text_chars: int = Field(default=8_000, ge=100, le=65_536)
     messages_per_minute: int = Field(default=20, ge=1)
+    tokens_per_day: int = Field(default=100_000, ge=1)
     handshakes_per_minute: int = Field(default=120, ge=1)
     sockets_per_visitor: int = Field(default=8, ge=1)
     sockets_per_address: int = Field(default=256, ge=1)
-    heartbeat_s: float = Field(default=20, gt=0, le=300)
+    heartbeat_s: float = Field(default=20, gt=0, le=30)
+    slow_reader_s: float = Field(default=15, gt=0, le=120)
+    drain_s: float = Field(default=15, ge=0, le=300)
     hello_timeout_s: float = Field(default=10, gt=0, le=60)
     token_ttl_s: float = Field(default=30, gt=0, le=30)
+
+
+class PrivacySettings(Section):
+    """How long conversations are kept, and whose national telephone numbers are masked in log lines.
+
+    ``retention_days`` 0 keeps them. ``phone_regions`` (ISO 3166) come beside US, GB, CN, HK and TW; numbers with a
+    country code are masked everywhere.
+    """
+
+    retention_days: int = Field(default=0, ge=0, le=36_500)
+    phone_regions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = Field(default=(), max_length=32)
 
 
 class LogSettings(Section):
@@ -233,6 +300,62 @@ class ActionSettings(Section):
     failure: LocalText = {}
 
 
+WebhookType = Literal["message.created", "conversation.state_changed", "handoff.requested", "feedback.created"]
+FileType = Literal["png", "jpeg", "webp", "gif", "pdf", "txt", "docx"]
+
+
+class WebhookSettings(Section):
+    """An address of yours that is told what happens in conversations, signed (standardwebhooks.com).
+
+    The secret (``whsec_...``) stands in the environment variable ``secret_env`` or in the file ``secret_file``.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")
+    url: str = Field(pattern=r"^https?://[^/?#@\s]+(?:[/?][^\s#]*)?$", max_length=500)
+    secret_env: str = Field(default="", pattern=r"^(?:[A-Za-z_][A-Za-z0-9_]*)?$", max_length=100)
+    secret_file: UserPath | None = None
+    events: tuple[WebhookType, ...] = Field(default=get_args(WebhookType), min_length=1)
+    tenants: tuple[str, ...] = ()
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.secret_env) == bool(self.secret_file):
+            raise ValueError("give secret_env or secret_file, and not both")
+        if self.url.startswith("http:") and not self.allow_private:
+            raise ValueError(
+                "http carries customers' words in the clear; use https, or set allow_private on your network"
+            )
+        return self
+
+
+def _distinct(webhooks: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+    if len({webhook.name for webhook in webhooks}) < len(webhooks):
+        raise ValueError("two webhooks have one name; the name tells how far each has got")
+    return webhooks
+
+
+class AgentSettings(Section):
+    """The people who answer customers: how they log in, and how soon their sockets learn what changed."""
+
+    session_hours: float = Field(default=12, gt=0, le=720)
+    logins_per_minute: int = Field(default=10, ge=1)
+    address_logins_per_minute: int = Field(default=60, ge=1)
+    allowed_origins: tuple[str, ...] = ()
+    refresh_s: float = Field(default=1, gt=0, le=2)
+
+
+class UploadSettings(Section):
+    """Which files customers may send, and how much of them. Sizes are mebibytes."""
+
+    enabled: bool = True
+    types: tuple[FileType, ...] = ("png", "jpeg", "webp", "gif", "pdf", "txt")
+    max_mb: int = Field(default=10, ge=1, le=100)
+    visitor_mb_per_day: int = Field(default=50, ge=1, le=10_000)
+    visitor_files_per_day: int = Field(default=20, ge=1, le=1_000)
+    total_mb: int = Field(default=10_240, ge=1)
+
+
 class Settings(BaseSettings):
     """All settings of one assistant. `load` reads them."""
 
@@ -254,10 +377,15 @@ class Settings(BaseSettings):
     generation: GenerationSettings = GenerationSettings()
     dialogue: DialogueSettings = DialogueSettings()
     handoff: HandoffSettings = HandoffSettings()
+    identity: IdentitySettings = IdentitySettings()
     gateway: GatewaySettings = GatewaySettings()
     style: StyleSettings = StyleSettings()
     tenants: dict[str, TenantSettings] = {}
     actions: tuple[ActionSettings, ...] = ()
+    webhooks: Annotated[tuple[WebhookSettings, ...], AfterValidator(_distinct)] = Field(default=(), max_length=16)
+    uploads: UploadSettings = UploadSettings()
+    agents: AgentSettings = AgentSettings()
+    privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
 
     @classmethod
@@ -285,10 +413,19 @@ class Settings(BaseSettings):
         """How a tenant's customers reach a person."""
         return self.tenants[tenant].handoff if tenant in self.tenants else self.handoff
 
+    def identity_of(self, tenant: str) -> IdentitySettings:
+        """How a tenant's site proves who its customers are."""
+        return self.tenants[tenant].identity if tenant in self.tenants else self.identity
+
     @property
     def index_dir(self) -> Path:
         """Where the index artefact lies."""
         return self.data_dir / "index"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where the files that customers sent lie."""
+        return self.data_dir / "uploads"
 
     @property
     def models_dir(self) -> Path:
@@ -327,12 +464,22 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
-    for section, key in (("", "data_dir"), ("", "cache_dir"), ("knowledge", "root"), ("generation", "adapter")):
+    for section, key in (
+        ("", "data_dir"),
+        ("", "cache_dir"),
+        ("knowledge", "root"),
+        ("generation", "adapter"),
+        ("identity", "key_file"),
+    ):
         table = values.get(section) if section else values
         _resolve(table, key, folder)
     tenants = values.get("tenants")
     for table in tenants.values() if isinstance(tenants, dict) else ():
         _resolve(table, "root", folder)
+        _resolve(table.get("identity") if isinstance(table, dict) else None, "key_file", folder)
+    webhooks = values.get("webhooks")
+    for table in webhooks if isinstance(webhooks, list) else ():
+        _resolve(table, "secret_file", folder)
 
 
 def _resolve(table: object, key: str, folder: Path) -> None:

@@ -11,12 +11,20 @@
     │   └── AdapterError         a LoRA adapter does not fit the base model
     ├── GenerationError          the model failed while it wrote
     │   ├── QueueFull            too many conversations wait for the model already
+    │   ├── ModelLate            the model did not write within its time
+    │   ├── ModelUnavailable     the model failed again and again and is left alone for a while
     │   ├── Busy                 the assistant takes no more messages just now
     │   └── PromptTooLong        the prompt leaves no room for an answer
     ├── ConversationError        the conversation log refuses
     │   ├── UnknownConversation  no such conversation (or not this visitor's)
     │   ├── UnknownMessage       no such message in this conversation
-    │   └── IdempotencyConflict  one client_msg_id, two different texts
+    │   ├── UnknownVisitor       no such visitor
+    │   ├── IdempotencyConflict  one client_msg_id, two different texts
+    │   ├── TakenByAnother       a person writes there already
+    │   ├── NotTaken             only the person who has it may do this
+    │   └── ConversationClosed   it is over until the customer writes again
+    ├── AccountError             a person's account cannot be made or changed so
+    ├── ProofUsed                a proof of identity came a second time
     ├── ProtocolError            a client's frame or request breaks the protocol
     ├── DatasetError             a training file has a row that cannot be used
     └── StorageError             the disk refused (full, read-only, no permission)
@@ -79,6 +87,14 @@ class QueueFull(GenerationError):
     """Too many conversations wait for the model already; try again later."""
 
 
+class ModelLate(GenerationError):
+    """No place beside the model, no first word, or no further one within its time."""
+
+
+class ModelUnavailable(GenerationError):
+    """The model failed again and again and is left alone for a while."""
+
+
 class Busy(GenerationError):
     """The assistant takes no more messages just now; nothing was stored, send it again later."""
 
@@ -106,8 +122,36 @@ class UnknownMessage(ConversationError):
     """There is no such message in this conversation."""
 
 
+class UnknownVisitor(ConversationError):
+    """There is no visitor of this id."""
+
+
 class IdempotencyConflict(ConversationError):
     """The same ``client_msg_id`` came again with another text."""
+
+
+class TakenByAnother(ConversationError):
+    """A person has the conversation already; ``holder`` is their id."""
+
+    def __init__(self, message: str, *, holder: str, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.holder = holder
+
+
+class NotTaken(ConversationError):
+    """Only the person who has the conversation may do this, and this one has it not."""
+
+
+class ConversationClosed(ConversationError):
+    """The conversation is closed until the customer writes again."""
+
+
+class AccountError(AssistantError):
+    """A person's account cannot be made or changed like this."""
+
+
+class ProofUsed(AssistantError):
+    """A proof of identity came a second time; the site signs a new one for every sign-in."""
 
 
 class ProtocolError(AssistantError):

@@ -88,7 +88,7 @@ class Indexing:
 
 
 def _make_updater(settings: Settings) -> IndexUpdater:
-    for name in (settings.retrieval.english_encoder, settings.retrieval.multilingual_encoder):
+    for name in settings.retrieval.encoders:
         if name in models.BUILT_IN:
             models.pull(settings, name)
     encoders = load_encoders(settings)

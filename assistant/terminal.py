@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -24,6 +24,7 @@ from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.responder import Responder
 from assistant.dialogue.turn import Question, Reply
 from assistant.language import detect
+from assistant.privacy.masking import MaskedFormatter, MaskedLog
 
 out = Console(highlight=False)
 note = Console(stderr=True, highlight=False)
@@ -143,9 +144,13 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def set_up_logging(level: str) -> None:
-    """Lines for people on a terminal, JSON elsewhere, both on standard error; of other libraries only errors."""
+def set_up_logging(level: str, *, phone_regions: Sequence[str] = ()) -> None:
+    """Lines for people on a terminal, JSON elsewhere, both on standard error; of other libraries only errors.
+
+    Personal data is masked in all of them. Raises `ConfigError` for an unknown region.
+    """
     others = logging.StreamHandler()
+    others.setFormatter(MaskedFormatter(phone_regions))
     others.setLevel(logging.ERROR)
     logging.basicConfig(handlers=[others])
     renderer: structlog.typing.Processor = (
@@ -156,6 +161,7 @@ def set_up_logging(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            MaskedLog(phone_regions),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

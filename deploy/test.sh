@@ -25,6 +25,7 @@ step "$bin/lint-imports"
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing+=(chromium)
 fc-list 2>/dev/null | grep -qi 'noto.*cjk' || missing+=(fonts-noto-cjk fontconfig)
+command -v redis-server >/dev/null || missing+=(redis-server)
 if [ $browser = no ]; then
   say "== Without the browser tests (--no-browser)."
   set -- --no-browser "$@"

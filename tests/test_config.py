@@ -95,7 +95,7 @@ def test_the_shipped_file_shows_the_defaults() -> None:
         )
     )
     defaults = Settings().model_dump(mode="json")
-    paths = {"data_dir", "cache_dir", "adapter", "languages"}  # examples, since their default is no value
+    paths = {"data_dir", "cache_dir", "adapter", "languages", "key_file"}  # examples, since their default is no value
     for section, values in shown.items():
         for name, value in values.items() if isinstance(values, dict) else [(section, values)]:
             default = defaults[section][name] if isinstance(values, dict) else defaults[name]

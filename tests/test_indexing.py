@@ -124,7 +124,9 @@ async def test_watching_tells_every_change_in_one_line(settings: Settings, encod
 def test_the_command_says_what_there_is_and_what_was_left_out(
     settings: Settings, encoders: Encoders, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assistant.cli.set_up_logging", lambda level: None)  # it would log to a closed stream
+    monkeypatch.setattr(
+        "assistant.cli.set_up_logging", lambda level, phone_regions: None
+    )  # it would log to a closed stream
     monkeypatch.setenv("ASSISTANT_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("ASSISTANT_KNOWLEDGE__ROOT", str(settings.knowledge.root))
     assert CliRunner().invoke(command_line, ["index"]).exit_code == 0

@@ -224,6 +224,6 @@ def replace_languages(settings: Settings, languages: tuple[str, ...]) -> Setting
 
 def test_the_shipped_models_are_pinned() -> None:
     shipped = {model.name: model for model in models.BUILT_IN.values()}
-    assert set(shipped) == {"smollm2-135m-instruct", "all-minilm-l6-v2"}
+    assert set(shipped) == {"smollm2-135m-instruct", "all-minilm-l6-v2", "multilingual-e5-small"}
     assert all(len(model.wheel_sha256) == 64 and model.licence for model in shipped.values())
     assert shipped["smollm2-135m-instruct"].languages == ("en",)

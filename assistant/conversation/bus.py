@@ -7,7 +7,7 @@ nothing piles up: a watcher holds one flag, however much happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,10 +21,14 @@ class _Watched:
 
 
 class Bus:
-    """Wake-ups inside one process. Use it from the event loop's thread."""
+    """Wake-ups inside one process. Use it from the event loop's thread.
+
+    ``on_commit`` is told what this process commits; `relay.py` passes it on to other processes.
+    """
 
     def __init__(self) -> None:
         self._watched: dict[ConversationId, _Watched] = {}
+        self.on_commit: Callable[[ConversationId], None] | None = None
 
     @contextmanager
     def watch(self, conversation_id: ConversationId) -> Iterator[asyncio.Event]:
@@ -41,6 +45,20 @@ class Bus:
 
     def wake(self, conversation_id: ConversationId, *, committed: bool = False) -> None:
         """Tell every watcher of the conversation to look again; ``committed``: the log has more."""
+        if committed and self.on_commit is not None:
+            self.on_commit(conversation_id)
+        self._wake(conversation_id, committed=committed)
+
+    def hear(self, conversation_id: ConversationId) -> None:
+        """Another process has committed something to the conversation."""
+        self._wake(conversation_id, committed=True)
+
+    def wake_all(self) -> None:
+        """Tell every watcher that the log may have more."""
+        for conversation_id in list(self._watched):
+            self._wake(conversation_id, committed=True)
+
+    def _wake(self, conversation_id: ConversationId, *, committed: bool) -> None:
         watched = self._watched.get(conversation_id)
         if watched is None:
             return

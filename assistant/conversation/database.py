@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiosqlite
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event
@@ -16,9 +18,11 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from assistant.conversation.sqlite_driver import connect
 from assistant.errors import StorageError
 
 BUSY_TIMEOUT_MS = 10_000
+MAX_REBUILT_BYTES = 1_073_741_824
 
 
 class Database:
@@ -73,22 +77,61 @@ class Database:
                     fix="Free some space on the disk of data_dir, then send it again.",
                 ) from error
 
+    async def scrub(self, *, rebuild: bool) -> bool:
+        """Make what was deleted or overwritten unreadable in the files too; False where somebody still reads it.
+
+        SQLite overwrites deleted bytes at once (``secure_delete``); this empties the WAL, which holds older pages, and
+        with ``rebuild`` writes the database anew, since moved index entries leave copies behind. That blocks writers,
+        about a second for 100 MB, and is left out above `MAX_REBUILT_BYTES`. PostgreSQL frees the rows (``VACUUM``);
+        its WAL and backups age by their own rules.
+        """
+        assert self._engine is not None, "open() the database first"
+        async with self._writing, self._engine.connect() as connection:
+            if not self._is_sqlite:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.exec_driver_sql("VACUUM events")
+                return True
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(raw, aiosqlite.Connection), "the driver of sqlite+aiosqlite"
+            return await _scrub_sqlite(raw, rebuild=rebuild)
+
     def _make_engine(self) -> AsyncEngine:
         if not self._is_sqlite:
             return create_async_engine(self._url, pool_pre_ping=True)
         assert self._url.database, "an SQLite address names its file"
         Path(self._url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = create_async_engine(self._url)
+        path = self._url.database
+        engine = create_async_engine(self._url, async_creator=lambda: connect(path))
         event.listen(engine.sync_engine, "connect", _tune_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+
+
+async def _scrub_sqlite(raw: aiosqlite.Connection, *, rebuild: bool) -> bool:
+    try:
+        if rebuild and await _num_bytes(raw) <= MAX_REBUILT_BYTES:
+            await raw.execute("VACUUM")
+        async with raw.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:  # waits for readers, BUSY_TIMEOUT_MS
+            row = await cursor.fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):  # another process writes
+            return False
+        raise StorageError(f"The conversation log could not be cleaned: {error}.", fix="Free some space.") from error
+    return row is not None and row[0] == 0
+
+
+async def _num_bytes(raw: aiosqlite.Connection) -> int:
+    async with raw.execute("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()") as cursor:
+        row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """WAL lets readers pass the writer; FULL survives a power cut (https://sqlite.org/wal.html)."""
     connection.isolation_level = None  # the driver opens no transactions of its own; `_begin_sqlite` does
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+    pragmas = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON")
+    for pragma in (*pragmas, "secure_delete=ON"):  # what is erased leaves no bytes behind
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -24,6 +24,7 @@ Visibility = Literal["public", "private"]
 Mode = Literal["bot", "waiting", "human", "closed"]
 Decision = Literal["verbatim", "composed", "clarified", "abstained", "handoff", "smalltalk", "action"]
 Rating = Literal["up", "down"]
+AgentRole = Literal["agent", "supervisor", "admin"]
 
 PRIVATE = {"private": True}  # field metadata: never leaves the company's side
 
@@ -86,16 +87,19 @@ class Message:
     prompt_id: str | None = field(default=None, metadata=PRIVATE)
     passages: tuple[PromptPassage, ...] = field(default=(), metadata=PRIVATE)
     timings_ms: dict[str, float] | None = field(default=None, metadata=PRIVATE)
+    agent_id: str | None = field(default=None, metadata=PRIVATE)
+    draft_id: str | None = field(default=None, metadata=PRIVATE)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Who answers from now on."""
+    """Who answers from now on. ``assignee`` is the person's name as customers read it, ``assignee_id`` who it is."""
 
     mode: Mode
     reason: str = ""
     assignee: str | None = None
     queue_position: int | None = None
+    assignee_id: str | None = field(default=None, metadata=PRIVATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,36 @@ class Insight:
     concern: Concern | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What one agent tells the others; the customer never sees it."""
+
+    text: str
+    agent_id: str
+    client_msg_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A word that an agent put on a conversation, or on one message of it, or took off again."""
+
+    label: str
+    agent_id: str
+    message_id: str | None = None
+    is_on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that somebody sent. Its bytes lie beside the log, under ``attachment_id``; ``bytes`` is how many."""
+
+    attachment_id: str
+    name: str
+    media_type: str
+    bytes: int
+    sha256: str
+
+
 ActionStatus = Literal["requested", "confirmed", "succeeded", "failed"]
 
 
@@ -137,15 +171,30 @@ class Action:
     error: str | None = None
 
 
-Payload = Opened | Message | State | Feedback | Insight | Action
+ErasureReason = Literal["request", "retention"]
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What stood here is gone. The event that records an erasure has a ``reason``, the tombstones before it none."""
+
+    reason: ErasureReason | None = None
+    num_events: int | None = field(default=None, metadata=PRIVATE)
+
+
+Payload = Opened | Message | State | Attachment | Feedback | Insight | Action | Note | Label | Erased
 
 KINDS: dict[str, tuple[type[Payload], Visibility]] = {
     "opened": (Opened, "private"),
     "message": (Message, "public"),
     "state": (State, "public"),
+    "attachment": (Attachment, "public"),
     "feedback": (Feedback, "private"),
     "insight": (Insight, "private"),
     "action": (Action, "private"),
+    "note": (Note, "private"),
+    "label": (Label, "private"),
+    "erased": (Erased, "public"),
 }
 ADAPTERS: dict[str, TypeAdapter[Payload]] = {kind: TypeAdapter(payload) for kind, (payload, _) in KINDS.items()}
 KIND_OF: dict[type[Payload], str] = {payload: kind for kind, (payload, _) in KINDS.items()}
@@ -174,8 +223,8 @@ class Event:
 
     @property
     def visibility(self) -> Visibility:
-        """Whether visitors may see it."""
-        return visibility_of(self.payload)
+        """Whether visitors may see it. A tombstone keeps the visibility of what it stands for."""
+        return "private" if self.seq is None else "public"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,11 @@ conversations = Table(
     Column("epoch", Integer, nullable=False),
     Column("last_position", Integer, nullable=False),
     Column("last_seq", Integer, nullable=False),
-    Column("mode", String(16), nullable=False),
+    Column("mode", String(16), nullable=False, index=True),
+    Column("assignee", String(64)),
     Column("created_at", String(32), nullable=False),
-    Column("updated_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False, index=True),
+    Column("erased_upto", Integer, nullable=False, server_default="0"),  # the position up to which nothing is left
 )
 
 events = Table(

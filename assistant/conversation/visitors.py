@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, select
 
+from assistant.conversation.customer_tables import visitor_secrets
 from assistant.conversation.database import Database
 from assistant.conversation.events import VisitorId, new_id, now
 from assistant.conversation.tables import visitors
@@ -34,7 +35,7 @@ class Visitors:
         values = {
             "visitor_id": visitor.visitor_id,
             "tenant": tenant,
-            "secret_hash": _digest(secret),
+            "secret_hash": digest(secret),
             "created_at": now(),
         }
         async with self._database.writing() as connection:
@@ -43,11 +44,15 @@ class Visitors:
 
     async def by_secret(self, secret: str) -> Visitor | None:
         """Who holds this secret; None for an unknown or revoked one."""
-        query = select(visitors).where(visitors.c.secret_hash == _digest(secret), visitors.c.revoked_at.is_(None))
+        hashed = digest(secret)
+        devices = select(visitor_secrets.c.visitor_id).where(visitor_secrets.c.secret_hash == hashed)
+        theirs = (visitors.c.secret_hash == hashed) | visitors.c.visitor_id.in_(devices)
+        query = select(visitors).where(theirs, visitors.c.revoked_at.is_(None))
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return Visitor(VisitorId(row.visitor_id), row.tenant) if row else None
 
 
-def _digest(secret: str) -> str:
+def digest(secret: str) -> str:
+    """What the database keeps of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

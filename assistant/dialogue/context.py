@@ -23,6 +23,9 @@ CHINESE_ENDING = re.compile(r"呢[？?！!。.]*$")
 SHORT_WORDS = 9
 SHORT_CHARACTERS = 14
 SELF_CONTAINED_CHARACTERS = 9
+OPENED_WORDS = 14
+REMINDED_WORDS = 12
+REMINDED_CHARACTERS = 20
 
 
 def standalone(question: str, earlier: Sequence[str]) -> str:
@@ -33,10 +36,25 @@ def standalone(question: str, earlier: Sequence[str]) -> str:
     """
     if not is_follow_up(question):
         return corrected(question) or question
-    for previous in reversed(earlier):
-        if not is_follow_up(previous) and not is_small_talk(previous):
-            return f"{previous.strip()} {new_part(question)}"
-    return question
+    previous = _last_standing(earlier)
+    return f"{previous} {new_part(question)}" if previous else question
+
+
+def reminded(question: str, earlier: Sequence[str]) -> str | None:
+    """A short question with the one before it, where it may lean on that though nothing in it says so.
+
+    After "Is there a birthday voucher?" the question "until when is a code valid" is about that voucher; after "Do you
+    have express?" the question "Which shoe size do I need?" is not. The search has to tell.
+    """
+    is_short = len(question) <= REMINDED_CHARACTERS if HAN.search(question) else len(question.split()) <= REMINDED_WORDS
+    previous = _last_standing(earlier) if is_short else ""
+    return f"{previous} {question}" if previous else None
+
+
+def _last_standing(earlier: Sequence[str]) -> str:
+    """The last of the customer's messages that stands by itself; empty where there is none."""
+    standing = (text for text in reversed(earlier) if not is_follow_up(text) and not is_small_talk(text))
+    return next(standing, "").strip()
 
 
 def is_follow_up(text: str) -> bool:
@@ -48,6 +66,8 @@ def is_follow_up(text: str) -> bool:
         return True
     if HAN.search(text):
         return len(text) <= SHORT_CHARACTERS and _leans_in_chinese(text)
+    if ENGLISH_OPENING.match(text) and ENGLISH_REFERENCE.search(text) and len(text.split()) <= OPENED_WORDS:
+        return True
     if len(text.split()) > SHORT_WORDS:
         return False
     return bool(ENGLISH_OPENING.match(text) or ENGLISH_REFERENCE.search(text)) or _is_fragment(text)

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from assistant.conversation.events import Action, Citation
 from assistant.dialogue.grounding import Grounds, Span, complete, sentences
+from assistant.dialogue.output_filter import OutputFilter
 from assistant.values import FinishReason, Piece
 
 Phase = Literal["searching", "writing"]
@@ -29,10 +30,10 @@ class Draft:
     """An answer being written: whole sentences are judged, and released once one rests on a passage.
 
     A sentence that claims nothing ("Sure, I can help!") waits for the next that does, so that nothing is shown
-    which is taken back when no claim follows.
+    which is taken back when no claim follows. Before all that the text goes through the output filter.
     """
 
-    def __init__(self, grounds: Grounds, sink: Sink, clock: Stopwatch) -> None:
+    def __init__(self, grounds: Grounds, sink: Sink, clock: Stopwatch, output_filter: OutputFilter) -> None:
         self.text = ""
         self.citations: list[Citation] = []
         self.finish_reason: FinishReason = "stop"
@@ -40,6 +41,7 @@ class Draft:
         self._grounds = grounds
         self._sink = sink
         self._clock = clock
+        self._filter = output_filter
         self._held = ""
         self._num_judged = 0
 
@@ -47,7 +49,11 @@ class Draft:
         """Take some new text; False once nothing more is wanted."""
         if piece.text:
             self._clock.mark("first_token")
-        self._held += piece.text if self.text or self._held else piece.text.lstrip()
+        text = self._filter.take(piece.text, last=piece.finish_reason is not None)
+        if self._filter.stopped:
+            self.end("stop", f"the model was stopped: {self._filter.stopped}")
+            return False
+        self._held += text if self.text or self._held else text.lstrip()
         ended = piece.finish_reason == "stop"
         if not self._judge(len(self._held) if ended else complete(self._held)):
             self.end("stop", "the rest was not supported by the passages and was not sent")

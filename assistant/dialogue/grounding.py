@@ -77,7 +77,7 @@ def sentences(text: str) -> list[Span]:
 def complete(text: str) -> int:
     """How many code points of a text still being written are whole sentences."""
     cuts = [found.start() for found in SENTENCE_END.finditer(text)]
-    return max((cut for cut in cuts if not _goes_on(text[:cut])), default=0)
+    return next((cut for cut in reversed(cuts) if not _goes_on(text[:cut])), 0)
 
 
 def _goes_on(piece: str) -> bool:

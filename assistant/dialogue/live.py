@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +9,7 @@ from assistant.conversation.bus import Bus
 from assistant.conversation.events import Action, ConversationId, MessageId, NewEvent, TurnId, new_id
 from assistant.conversation.log import ConversationLog
 from assistant.dialogue.draft import Phase
+from assistant.dialogue.unbroken import unbroken
 
 
 @dataclass(slots=True)
@@ -37,4 +37,4 @@ class LiveTurn:
 
     async def record(self, action: Action) -> None:
         """Commit a step of a business action; a turn that is stopped meanwhile does not lose it."""
-        await asyncio.shield(self.log.append(self.conversation_id, [NewEvent("assistant", action)]))
+        await unbroken(self.log.append(self.conversation_id, [NewEvent("assistant", action)]))

@@ -1,13 +1,16 @@
 """Conversations as they run: each customer message is committed, answered once, and the answer committed.
 
-Bounds: `dialogue.max_turns` turns run or wait in all, `MAX_WAITING_PER_CONVERSATION` in one conversation.
+Bounds: `admission.py` has those of the turns; `REPEAT_CHECK_S` for finding out, where all places are taken, whether a
+message is there already; every `SWEEP_S` what nobody answers is looked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,35 +20,37 @@ from assistant.conversation.events import (
     ConversationId,
     Event,
     Feedback,
-    Insight,
     Message,
     MessageId,
     NewEvent,
     Opened,
     Rating,
-    State,
     TurnId,
     VisitorId,
     new_id,
 )
-from assistant.conversation.log import ConversationLog, Head
-from assistant.dialogue import replies
-from assistant.dialogue.history import asked_by, attempt, question_of
+from assistant.conversation.log import ConversationLog
+from assistant.dialogue import replies, takeover
+from assistant.dialogue.admission import Admission, Place
+from assistant.dialogue.answering import MAX_HISTORY_MESSAGES, Answering
+from assistant.dialogue.history import asked_by, attempt
 from assistant.dialogue.live import LiveTurn
 from assistant.dialogue.markup import plain_html, to_html
+from assistant.dialogue.orphans import Orphans
 from assistant.dialogue.responder import Responder
-from assistant.dialogue.turn import Question, Reply
-from assistant.errors import Busy, UnknownMessage
+from assistant.dialogue.typing import Typing
+from assistant.dialogue.unbroken import unbroken
+from assistant.errors import Busy, TakenByAnother, UnknownMessage
 from assistant.faults import report
 from assistant.language import detect, fold
 
 log = structlog.get_logger()
 
-MAX_WAITING_PER_CONVERSATION = 4
-MAX_HISTORY_MESSAGES = 200
-MAX_HISTORY_ACTIONS = 40
 MAX_ATTEMPTS = 5
-RETRY_AFTER_MS_PER_TURN = 1_000
+REPEAT_CHECK_S = 0.05
+WARM_UP = "How long does delivery take?"
+SWEEP_S = 60.0
+COMMIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +74,47 @@ class DialogueManager:
     def __init__(self, *, log: ConversationLog, bus: Bus, responder: Responder, settings: Settings) -> None:
         self._log = log
         self._bus = bus
-        self._responder = responder
         self._settings = settings
+        self._admission = Admission(settings.dialogue)
+        self._orphans = Orphans(log, settings.dialogue)
+        self._answering = Answering(log=log, responder=responder, admission=self._admission, settings=settings)
         self._live: dict[ConversationId, LiveTurn] = {}
         self._tasks: dict[asyncio.Task[None], ConversationId] = {}
         self._turn: defaultdict[ConversationId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sweeper: asyncio.Task[None] | None = None
+        self.typing = Typing(bus)
+        self._is_closed = False
 
     async def start(self) -> None:
-        """Answer what a crash left unanswered."""
-        waiting = await self._log.unanswered()
-        for event in waiting:
-            self._begin(event)
-        if waiting:
-            log.info("answering_after_restart", messages=len(waiting))
+        """Answer what a crash left unanswered, and go on looking for what another process leaves so."""
+        await asyncio.to_thread(detect, WARM_UP, fallback="en")  # its first use reads a model: most of a second
+        self._take_up(await self._orphans.left_by_a_crash())
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def resume(self, conversation_id: ConversationId) -> None:
+        """Answer what waits in a conversation that people have left to the assistant again."""
+        self._take_up(await self._log.unanswered(conversation_id))
+
+    async def drain(self, *, within_s: float) -> None:
+        """Take no more messages, and let the turns end; those that do not are stopped, as by `close`."""
+        self._admission.close()
+        if self._tasks:
+            log.info("turns_ending", turns=len(self._tasks))
+            await asyncio.wait(list(self._tasks), timeout=within_s)
+        await self.close()
 
     async def close(self) -> None:
-        """Stop the running turns: what they released becomes their final message."""
-        tasks = list(self._tasks)
+        """Stop the running turns: what they released becomes their final message.
+
+        Turns that wait for their place are left to the next start.
+        """
+        self._admission.close()
+        self._is_closed = True
+        tasks: list[asyncio.Task[None]] = [*self._tasks, *([self._sweeper] if self._sweeper else [])]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=COMMIT_S)
 
     async def receive(self, speaker: Speaker, text: str, client_msg_id: str) -> Event:
         """Commit a customer's message and begin its turn; gives the committed event.
@@ -97,20 +123,43 @@ class DialogueManager:
         differs, and `Busy` before anything is stored where too many turns wait. A caller that is cancelled does
         not part the commit from the turn.
         """
-        return await asyncio.shield(self._receive(speaker, text, client_msg_id))
+        return await unbroken(self._receive(speaker, text, client_msg_id))
 
     async def _receive(self, speaker: Speaker, text: str, client_msg_id: str) -> Event:
-        earlier = await self._log.client_message(speaker.conversation_id, client_msg_id)
-        if earlier is None:
-            self._refuse_overload(speaker.conversation_id)
-        language = detect(text, fallback=await self._language_so_far(speaker))
-        message = Message(new_id("m"), text, plain_html(text), language, client_msg_id=client_msg_id)
-        opening = Opened(speaker.tenant, speaker.visitor_id, speaker.locale, speaker.page)
-        stored = await self._log.append(speaker.conversation_id, [NewEvent("customer", message)], opening=opening)
+        place = await self._reserve(speaker.conversation_id, client_msg_id)
+        try:
+            language = detect(text, fallback=await self._language_so_far(speaker))
+            message = Message(new_id("m"), text, plain_html(text), language, client_msg_id=client_msg_id)
+            opening = Opened(speaker.tenant, speaker.visitor_id, speaker.locale, speaker.page)
+            new = [NewEvent("customer", message)]
+            stored = await self._log.append(speaker.conversation_id, new, opening=opening, first=takeover.reopen)
+        except BaseException:
+            place.free()
+            raise
         event = stored[-1]
         if isinstance(event.payload, Message) and event.payload.message_id == message.message_id:
-            self._begin(event)
+            self._begin(event, place)
+        else:
+            place.free()
         return event
+
+    async def _reserve(self, conversation_id: ConversationId, client_msg_id: str) -> Place:
+        """A place for the message's turn. Raises `Busy`, but not for a message that is there already: no new load."""
+        try:
+            return self._admission.reserve(conversation_id)
+        except Busy:
+            try:
+                async with asyncio.timeout(REPEAT_CHECK_S):
+                    earlier = await self._log.client_message(conversation_id, client_msg_id)
+            except TimeoutError:
+                earlier = None
+            if earlier is None:
+                raise
+            return self._admission.take(conversation_id)
+
+    def is_answering(self, conversation_id: ConversationId) -> bool:
+        """Whether a message of this conversation is being stored, waits for its turn, or is answered."""
+        return self._admission.holds(conversation_id)
 
     def live(self, conversation_id: ConversationId) -> LiveTurn | None:
         """The conversation's running turn."""
@@ -139,8 +188,10 @@ class DialogueManager:
         text = replies.hand_over(said, self._settings.handoff_of(speaker.tenant), tone=self._settings.style.tone)
         message = Message(new_id("m"), text, to_html(text), said, decision="handoff", finish_reason="stop")
         opening = Opened(speaker.tenant, speaker.visitor_id, speaker.locale, speaker.page)
-        events = [NewEvent("system", State("waiting", reason=reason or "asked")), NewEvent("assistant", message)]
-        await self._log.append(speaker.conversation_id, events, opening=opening)
+        waiting = takeover.queue(reason or "asked")
+        with suppress(TakenByAnother):  # the person is there already
+            new = [NewEvent("assistant", message)]
+            await self._log.append(speaker.conversation_id, new, opening=opening, first=waiting)
 
     async def regenerate(self, speaker: Speaker, message_id: str) -> None:
         """Answer once more what the last answer replied to, in other words; the new answer replies to that one.
@@ -155,107 +206,77 @@ class DialogueManager:
                 f"{message_id} is not the last answer here, or was worded {MAX_ATTEMPTS} times more already.",
                 fix="Ask the question again.",
             )
-        self._refuse_overload(speaker.conversation_id)
-        self._begin(asked, replaces=message_id)
+        self._begin(asked, self._admission.reserve(speaker.conversation_id), replaces=message_id)
+
+    async def end_turns(self, conversation_id: ConversationId) -> None:
+        """Stop the conversation's turns, running and waiting, until what they had released is committed."""
+        tasks = [task for task, owner in self._tasks.items() if owner == conversation_id]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=COMMIT_S)
+
+    def interrupt(self, conversation_id: ConversationId) -> None:
+        """Stop the conversation's running turn, because a person has it now: what it released stays."""
+        if turn := self._live.get(conversation_id):
+            self.stop(conversation_id, turn.turn_id)
 
     # -- turns
 
-    def _refuse_overload(self, conversation_id: ConversationId) -> None:
-        here = sum(1 for owner in self._tasks.values() if owner == conversation_id)
-        if len(self._tasks) < self._settings.dialogue.max_turns and here < MAX_WAITING_PER_CONVERSATION:
-            return
-        position = len(self._tasks) + 1
-        raise Busy(retry_after_ms=min(30_000, RETRY_AFTER_MS_PER_TURN * position), queue_position=position)
-
-    def _begin(self, event: Event, *, replaces: str | None = None) -> None:
+    def _begin(self, event: Event, place: Place, *, replaces: str | None = None) -> None:
         assert isinstance(event.payload, Message)
+        if self._is_closed:  # it came in at the last moment, and is left to the next start too
+            place.free()
+            return
         name = replaces or event.payload.message_id
-        task = asyncio.create_task(self._take_turn(event, event.payload, replaces), name=name)
+        task = asyncio.create_task(self._take_turn(event, MessageId(name), replaces), name=name)
         self._tasks[task] = event.conversation_id
-        task.add_done_callback(self._forget)
+        task.add_done_callback(lambda task: self._forget(task, place))
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, task: asyncio.Task[None], place: Place) -> None:
+        place.free()
         conversation_id = self._tasks.pop(task)
-        if conversation_id not in self._tasks.values():
+        if not self._admission.holds(conversation_id):
             self._turn.pop(conversation_id, None)
         if not task.cancelled() and (error := task.exception()):
             report("turn_lost", error, conversation_id=conversation_id)
+        self._bus.wake(conversation_id)
 
-    async def _take_turn(self, event: Event, message: Message, replaces: str | None) -> None:
+    async def _take_turn(self, event: Event, reply_to: MessageId, replaces: str | None) -> None:
         """One turn, alone in its conversation: show it, answer, commit the answer."""
         async with self._turn[event.conversation_id]:
             head = await self._log.head(event.conversation_id)
             if head.mode not in ("bot", "waiting"):
                 return  # a person answers
-            turn = LiveTurn(event.conversation_id, MessageId(replaces or message.message_id), self._bus, self._log)
+            turn = LiveTurn(event.conversation_id, reply_to, self._bus, self._log)
             self._live[event.conversation_id] = turn
             self._bus.wake(event.conversation_id)
             try:
-                reply = await self._reply(head, event, message, turn, replaces)
-                await self._commit(turn, reply, head)
+                await self._answering.answer(head, event, turn, replaces=replaces)
             finally:
                 del self._live[event.conversation_id]
                 self._bus.wake(event.conversation_id)
 
-    async def _reply(self, head: Head, event: Event, message: Message, turn: LiveTurn, replaces: str | None) -> Reply:
-        """The answer, or what has to stand for it when the turn was stopped or broke."""
-        said = replies.written(message.language, self._settings.default_language)
-        try:
-            question = await self._question(head, event, replaces)
-            return await self._responder.respond(question, turn)
-        except asyncio.CancelledError:
-            text = turn.text.rstrip() or replies.say("stopped", said)
-            return Reply(text, said, "composed", "stopped", finish_reason="interrupted")
-        except Exception as error:  # whatever broke, the customer gets an answer and the next turn runs
-            report("turn_failed", error, conversation_id=head.conversation_id)
-        return Reply(replies.say("failed", said), said, "abstained", "the turn failed", finish_reason="error")
+    # -- what nobody answers
 
-    async def _question(self, head: Head, event: Event, replaces: str | None) -> Question:
-        messages = await self._log.recent_messages(head.conversation_id, limit=MAX_HISTORY_MESSAGES)
-        actions = await self._log.recent_actions(head.conversation_id, limit=MAX_HISTORY_ACTIONS)
-        tenant = "" if head.tenant == self._settings.tenant else head.tenant
-        question = question_of(event, messages, actions, mode=head.mode, tenant=tenant)
-        return replace(question, attempt=attempt(messages, replaces))
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                self._take_up(await self._orphans.left_by_others())
+            except Exception as error:  # a database that is away for a while must not end the looking
+                report("sweep_failed", error)
 
-    async def _commit(self, turn: LiveTurn, reply: Reply, head: Head) -> None:
-        generator = self._responder.generator
-        composed = reply.prompt_id is not None
-        message = Message(
-            message_id=turn.message_id,
-            text=reply.text,
-            html=to_html(reply.text),
-            language=reply.language,
-            reply_to=turn.reply_to,
-            decision=reply.decision,
-            citations=reply.citations,
-            quick_replies=reply.quick_replies,
-            finish_reason=reply.finish_reason,
-            reason=reply.reason,
-            confidence=reply.confidence,
-            model=generator.model_name if composed else None,
-            adapter=generator.adapter_name if composed else None,
-            prompt_id=reply.prompt_id,
-            passages=reply.passages,
-            timings_ms=reply.timings_ms or None,
-        )
-        events = [*_noted(turn, reply), NewEvent("assistant", message)]
-        if reply.decision == "handoff" and head.mode == "bot":
-            events.insert(0, NewEvent("system", State("waiting", reason="asked")))
-        # A second cancellation (stop, then shutdown) must not lose the answer.
-        await asyncio.shield(self._log.append(turn.conversation_id, events))
+    def _take_up(self, waiting: Sequence[Event]) -> None:
+        """Begin the turns of these messages but for those that have one."""
+        begun = {task.get_name() for task in self._tasks}
+        left = [e for e in waiting if isinstance(e.payload, Message) and e.payload.message_id not in begun]
+        for event in left:
+            self._begin(event, self._admission.take(event.conversation_id))
+        if left:
+            log.info("answering_unanswered", messages=len(left))
 
     async def _language_so_far(self, speaker: Speaker) -> str:
         said = await self._log.recent_messages(speaker.conversation_id, limit=8)
         spoken = [e.payload.language for e in said if e.author == "customer" and isinstance(e.payload, Message)]
         return spoken[-1] if spoken else fold(speaker.locale) or self._settings.default_language
-
-
-def _noted(turn: LiveTurn, reply: Reply) -> list[NewEvent]:
-    """What was read in the customer's message, as an event."""
-    if reply.reading is None:
-        return []
-    reading = reply.reading
-    insight = Insight(
-        turn.reply_to, reading.sentiment, reading.urgency, reading.intent, reading.entities, reading.concern
-    )
-    return [NewEvent("system", insight)]

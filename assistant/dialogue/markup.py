@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import nh3
 from markdown_it import MarkdownIt
@@ -12,11 +13,9 @@ TAGS = {"p", "br", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol",
 }  # fmt: skip
 ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 SCHEMES = {"https", "http", "mailto", "tel"}
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # RFC 3986
 
 _markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
-_cleaner = nh3.Cleaner(
-    tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="noopener noreferrer nofollow", strip_comments=True
-)
 
 
 def to_html(markdown: str) -> str:
@@ -27,3 +26,18 @@ def to_html(markdown: str) -> str:
 def plain_html(text: str) -> str:
     """A customer's text as HTML: nothing in it is markup."""
     return "<p>" + "<br>".join(html.escape(line) for line in text.splitlines()) + "</p>"
+
+
+def _absolute(tag: str, attribute: str, value: str) -> str | None:
+    """Drops addresses without a scheme: on whose page a message will be shown, nobody knows here."""
+    return None if attribute == "href" and not SCHEME.match(value) else value
+
+
+_cleaner = nh3.Cleaner(
+    tags=TAGS,
+    attributes=ATTRIBUTES,
+    attribute_filter=_absolute,
+    url_schemes=SCHEMES,
+    link_rel="noopener noreferrer nofollow",
+    strip_comments=True,
+)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from assistant.dialogue.asking import ASKING, HAN, asks
+from assistant.dialogue.asking import ASKING, HAN, asks, is_bare
 from assistant.dialogue.context import is_follow_up, new_part
 from assistant.dialogue.smalltalk import is_small_talk
 
 MAX_QUESTIONS = 3
+MAX_CLAUSES = 4
+MIN_UNITS = 3
 
 # Where one question ends and the next begins inside a sentence.
 ENGLISH_JOINT = re.compile(
@@ -25,15 +27,26 @@ CHINESE_JOINT = re.compile(
     r"[，,；;、\s]*(?:还有(?=[^，,]{2})|另外|以及|顺便(?:问一?下)?|同时|再问一?下)[，,：:]?|(?<=[吗呢么])[，,\s]+"
 )
 CHINESE_COMMA = re.compile(r"[，,；;]")
+ENGLISH_CLAUSE = re.compile(
+    r"(?<=[.!?;:])\s+|\n|,?\s+(?:but|because)\s+|,\s+(?:and|so|as|since|then)\s+|,\s+(?=(?:i|we|my|it|they|the)\b)",
+    re.I,
+)
+CHINESE_CLAUSE = re.compile(r"[，,。！？!?；;：:\n]|(?:再)?顺便")
+_UNIT = re.compile(r"[一-鿿]|[^\W一-鿿]+")
 SENTENCE = re.compile(r"(?<=[?!。！？；\n])|(?<=[.])(?=\s)")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The questions of a message in order, and the sentences around them that ask nothing."""
+    """The questions of a message in order, and the sentences around them that ask nothing.
+
+    ``clauses`` are what a message with one question consists of, where that is more than one: in "I want to return the
+    wardrobe, but the box is gone, what will it cost?" each says something that the answer may depend on.
+    """
 
     questions: tuple[str, ...]
     around: tuple[str, ...] = ()
+    clauses: tuple[str, ...] = ()
 
     @property
     def is_compound(self) -> bool:
@@ -48,7 +61,7 @@ def take_apart(text: str) -> Message:
     said = [piece for piece in said if piece and not is_small_talk(piece)]
     questions = [piece for piece in said if asks(piece)]
     if not 2 <= len(questions) <= MAX_QUESTIONS:
-        return Message((text.strip(),))
+        return Message((text.strip(),), clauses=_clauses(text))
     return Message(tuple(new_part(piece) for piece in questions), tuple(piece for piece in said if not asks(piece)))
 
 
@@ -70,6 +83,14 @@ def _at_commas(part: str) -> list[str]:
         else:
             joined.append(piece)
     return joined
+
+
+def _clauses(text: str) -> tuple[str, ...]:
+    joint = CHINESE_CLAUSE if HAN.search(text) else ENGLISH_CLAUSE
+    said = [piece.strip(" ,，;；、") for piece in joint.split(text) if piece]
+    said = [piece for piece in said if len(_UNIT.findall(piece)) >= MIN_UNITS and not is_small_talk(piece)]
+    told = tuple(piece for piece in said if not is_bare(piece))
+    return told[:MAX_CLAUSES] if len(said) > 1 else ()
 
 
 def query_for(question: str, message: Message) -> str:

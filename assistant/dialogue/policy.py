@@ -16,8 +16,13 @@ from assistant.values import Hit, Passage
 
 # Who asks one thing that the FAQ answers more likely asks another: a part of a message needs less than a whole one.
 PART_FLOOR = 0.2
-# An entry is added to another where it is about as likely right as wrong.
+# An entry is added to another where it is about as likely right as wrong,
 COMBINED_FLOOR = 0.4
+# what the whole message finds beside its questions' own entries, where it is somewhat likely,
+ASIDE_FLOOR = 0.3
+# and what one clause finds by itself, where the whole message does not speak against it.
+CLAUSE_FLOOR = 0.5
+PLAUSIBLE = 0.1
 MAX_CANDIDATES = 3
 MAX_TOLD = 4
 
@@ -27,13 +32,15 @@ class Found:
     """A question, and what the search found for it, best first.
 
     ``leans`` says that it was searched for together with what was asked before; ``beside`` is what that found
-    where the question alone found something else.
+    where the question alone found something else. Of a whole message, ``beside`` are the first hits of its clauses, and
+    ``plausible`` all that it found itself, likely or not.
     """
 
     question: str
     hits: tuple[Hit, ...]
     leans: bool = False
     beside: tuple[Hit, ...] = ()
+    plausible: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ def decide(
 
     ``can_write`` tells whether the model writes the language.
     """
-    several = _several(whole, parts)
+    several = _several(whole, parts) or _told_by_clauses(whole)
     if several is not None:
         return several
     if is_bare(whole.question) and not whole.leans:
@@ -82,26 +89,50 @@ def decide(
 
 
 def _several(whole: Found, parts: Sequence[Found]) -> Plan | None:
-    """An answer to each of several questions, where they have different ones."""
-    answered = [part for part in parts if part.hits and part.hits[0].confidence >= PART_FLOOR]
-    chosen = _distinct(hit for part in answered for hit in (*part.hits[:1], *part.beside[:1]))
-    if len(answered) < len(parts):
-        chosen = _distinct([*chosen, *whole.hits[:2]])
-    chosen = [hit for hit in chosen if hit.confidence >= PART_FLOOR][:MAX_TOLD]
+    """An answer to each of several questions, where they have different ones, and to what they have in common."""
+    if not parts:
+        return None
+    views = [[hit for hit in (*part.hits[:1], *part.beside[:1]) if hit.confidence >= PART_FLOOR] for part in parts]
+    aside = [hit for hit in whole.hits[:MAX_CANDIDATES] if hit.confidence >= ASIDE_FLOOR]
+    chosen = _likeliest([hit for view in views for hit in view] + aside)
     if not any(hit.confidence >= COMBINED_FLOOR for hit in chosen):
         return None
-    if len(chosen) < 2 and (not chosen or len(answered) == len(parts)):
+    unknown = tuple(part.question for part, view in zip(parts, views, strict=True) if not view)
+    if len(chosen) < 2 and not (chosen and unknown):
         return None
-    unknown = tuple(part.question for part in parts if part not in answered) if len(chosen) < len(parts) else ()
+    left = f"; {len(unknown)} without an answer" if unknown else ""
+    return _together(chosen, f"{len(parts)} questions", left, unknown if len(chosen) < len(parts) else ())
+
+
+def _told_by_clauses(whole: Found) -> Plan | None:
+    """What the message as a whole finds, and what each of its clauses finds by itself."""
+    likely = {hit.passage.entry_id: hit.confidence for hit in whole.plausible}
+    added = [
+        hit
+        for hit in whole.beside
+        if hit.confidence >= CLAUSE_FLOOR and likely.get(hit.passage.entry_id, 0.0) >= PLAUSIBLE
+    ]
+    chosen = _likeliest([*whole.hits[:1], *added])
+    if len(chosen) < 2 or any(hit.passage.kind != "faq" for hit in chosen):
+        return None
+    return _together(chosen, "its clauses find different entries")
+
+
+def _together(chosen: Sequence[Hit], because: str, left: str = "", unknown: tuple[str, ...] = ()) -> Plan:
     mean = sum(hit.confidence for hit in chosen) / len(chosen)
     named = ", ".join(f"{hit.passage.entry_id} at {hit.confidence:.2f}" for hit in chosen)
-    left = f"; {len(unknown)} without an answer" if unknown else ""
-    return Plan("composed", f"{len(parts)} questions: {named}{left}", mean, tuple(chosen), True, unknown)
+    return Plan("composed", f"{because}: {named}{left}", mean, tuple(chosen), True, unknown)
 
 
-def _distinct(hits: Iterable[Hit]) -> list[Hit]:
-    """The first hit of each entry, in order."""
-    return list({hit.passage.entry_id: hit for hit in reversed(list(hits))}.values())[::-1]
+def _likeliest(hits: Iterable[Hit]) -> list[Hit]:
+    """Each entry once, as its likeliest hit; the likeliest entries, in the order they were first named."""
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        known = best.setdefault(hit.passage.entry_id, hit)
+        if hit.confidence > known.confidence:
+            best[hit.passage.entry_id] = hit
+    kept = sorted(best.values(), key=lambda hit: -hit.confidence)[:MAX_TOLD]
+    return [hit for hit in best.values() if hit in kept]
 
 
 def _combined(whole: Found, found: str) -> Plan | None:
@@ -144,7 +175,7 @@ def _single(whole: Found, found: str, *, can_write: bool, language: str, setting
     if can_write:
         reason = f"{found}, under {settings.verbatim:.2f}"
         return Plan("composed", reason, best.confidence, _top(whole, settings))
-    return Plan("verbatim", f"{found}; no model writes {language!r} here", best.confidence, _top(whole, settings))
+    return Plan("verbatim", f"{found}; no model composes {language!r} here", best.confidence, _top(whole, settings))
 
 
 def _top(whole: Found, settings: DialogueSettings) -> tuple[Hit, ...]:

@@ -12,17 +12,19 @@ from dataclasses import replace
 
 import structlog
 
-from assistant.config import Settings
+from assistant.config import BUILT_IN_CHAT_MODEL, Settings
 from assistant.conversation.events import PromptPassage
 from assistant.dialogue import prompt, replies
-from assistant.dialogue.context import fit, new_part, standalone
+from assistant.dialogue.asking import is_bare
+from assistant.dialogue.context import fit, new_part, reminded, standalone
 from assistant.dialogue.draft import Draft, Sink, Stopwatch
 from assistant.dialogue.extract import Composition
 from assistant.dialogue.grounding import Grounds
 from assistant.dialogue.handoff import email_address, wants_person
 from assistant.dialogue.mood import is_furious
+from assistant.dialogue.output_filter import OutputGuard
 from assistant.dialogue.parts import Message, query_for, take_apart
-from assistant.dialogue.policy import PART_FLOOR, Found, Plan, decide
+from assistant.dialogue.policy import CLAUSE_FLOOR, PART_FLOOR, PLAUSIBLE, Found, Plan, decide
 from assistant.dialogue.prompt import Exchange, Voice
 from assistant.dialogue.smalltalk import pleasantry
 from assistant.dialogue.turn import ActionTaker, Generator, Question, Reader, Reply, Retriever
@@ -36,6 +38,15 @@ log = structlog.get_logger()
 REWORDING_TEMPERATURE = 0.7
 # How much an entry that was just told counts for a follow-up.
 TOLD_WEIGHT = 0.6
+# How much the question before counts for a short one that does not refer to it. In 23 follow-ups it lifted the first
+# hit from 14 to 16 right; of 174 short questions after an unrelated one as many stayed right as without.
+REMINDED_WEIGHT = 0.4
+# From this resemblance to a concern on, a question is only answered where the search is as sure as this.
+DOUBTED_SCORE = 0.4
+DOUBTED_CONFIDENCE = 0.65
+# What it finds alone, where together with the one before another entry comes first: of 16 found at 0.9 and more, 11
+# were right.
+DISPUTED_WEIGHT = 0.8
 
 
 class Responder:
@@ -49,6 +60,7 @@ class Responder:
         *,
         reader: Reader | None = None,
         actions: ActionTaker | None = None,
+        canary: str = "",
     ) -> None:
         self._retriever = retriever
         self._generator = generator
@@ -56,11 +68,16 @@ class Responder:
         self._reader = reader
         self._actions = actions
         self._wording = Wording(settings)
+        self._guard = OutputGuard(settings, canary=canary)
 
     @property
     def generator(self) -> Generator:
         """The model that composes."""
         return self._generator
+
+    @property
+    def _is_untrained(self) -> bool:
+        return self._generator.model_name == BUILT_IN_CHAT_MODEL and self._generator.adapter_name is None
 
     async def respond(self, question: Question, sink: Sink) -> Reply:
         """Answer one question. Cancelling it stops the model at the next token; `sink` has what was released."""
@@ -92,6 +109,8 @@ class Responder:
         query = standalone(question.text, question.earlier)
         whole, parts = await self._search(query, question)
         clock.mark("search")
+        if self._is_doubtful(question, whole):
+            return self._wording.concerned(question, "harm")
         can_write = self._can_write(question.language)
         plan = decide(whole, parts, language=question.language, can_write=can_write, settings=self._settings.dialogue)
         match plan.decision:
@@ -105,6 +124,10 @@ class Responder:
             return self._wording.extracted(question, plan)
         sink.enter("writing")
         return await self._compose(question, query, plan, sink, clock)
+
+    def _is_doubtful(self, question: Question, whole: Found) -> bool:
+        """Whether a message that resembles a concern, if not enough to say so, is not clearly the shop's business."""
+        return question.reading.concern_score >= DOUBTED_SCORE and _confidence(whole) < DOUBTED_CONFIDENCE
 
     # -- without a search
 
@@ -137,9 +160,11 @@ class Responder:
 
     async def _compose(self, question: Question, query: str, plan: Plan, sink: Sink, clock: Stopwatch) -> Reply:
         """Let the model write from the passages; what they do not support is not sent, what it left out is added."""
-        passages = tuple(_shown(hit.passage) for hit in plan.hits)
+        found = [hit.passage for hit in plan.hits]
+        passages = tuple(_shown(passage) for passage in found)
         messages = self._prompt(question, query, passages)
-        draft = Draft(Grounds([hit.passage for hit in plan.hits], [*question.earlier, question.text]), sink, clock)
+        output_filter = self._guard.filter(messages, found, tenant=question.tenant)
+        draft = Draft(Grounds(found, [*question.earlier, question.text]), sink, clock, output_filter)
         try:
             async with asyncio.timeout(self._settings.dialogue.turn_timeout_s):
                 await self._write(question, messages, draft)
@@ -168,7 +193,7 @@ class Responder:
                     answer.tell(hit, question.text, heading=True)
 
     async def _write(self, question: Question, messages: Sequence[ChatMessage], draft: Draft) -> None:
-        stream = self._generator.stream(messages, sampling=self._sampling(question))
+        stream = self._generator.stream(self._guard.mark(messages), sampling=self._sampling(question))
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 if not draft.take(piece):
@@ -200,36 +225,68 @@ class Responder:
     async def _search(self, query: str, question: Question) -> tuple[Found, list[Found]]:
         """What is found for the whole message, and for each of its questions where it asks several."""
         message = take_apart(question.text)
-        whole = await self._find(query, question, question.text)
-        if not message.is_compound:
-            return whole, []
-        return whole, [await self._find_part(part, message, question) for part in message.questions]
+        if message.is_compound:
+            whole = await self._find(query, question, question.text)
+            return whole, [await self._find_part(part, message, question) for part in message.questions]
+        if query != question.text:
+            return await self._find(query, question, question.text), []
+        with_previous = reminded(question.text, question.earlier)
+        if with_previous:
+            return await self._find_reminded(with_previous, question), []
+        if message.clauses:
+            return await self._find_with_clauses(message.clauses, question), []
+        return await self._find(query, question, question.text), []
+
+    async def _find_reminded(self, with_previous: str, question: Question) -> Found:
+        """What is found for a short question, unless together with the one before it another entry is likelier."""
+        floor = self._settings.retrieval.floor
+        alone = await self._find(question.text, question, question.text, floor=PLAUSIBLE)
+        joined = await self._hits(with_previous, question, stress=question.text, floor=PLAUSIBLE)
+        mixed = [hit for hit in _mixed(alone.hits, joined) if hit.confidence >= floor]
+        if mixed and (not alone.hits or mixed[0].passage.entry_id != alone.hits[0].passage.entry_id):
+            return Found(question.text, tuple(mixed), leans=True)
+        likely = [hit for hit in alone.hits if hit.confidence >= floor]
+        is_disputed = joined and likely and joined[0].passage.entry_id != likely[0].passage.entry_id
+        weight = DISPUTED_WEIGHT if is_disputed else 1.0
+        return replace(alone, hits=tuple(replace(hit, confidence=weight * hit.confidence) for hit in likely))
+
+    async def _find_with_clauses(self, clauses: Sequence[str], question: Question) -> Found:
+        """What is found for the whole message, and beside it what each of its clauses finds first."""
+        found = await self._find(question.text, question, question.text, floor=PLAUSIBLE)
+        alone = [await self._find(clause, question, clause, floor=CLAUSE_FLOOR) for clause in clauses]
+        likely = tuple(hit for hit in found.hits if hit.confidence >= self._settings.retrieval.floor)
+        first = tuple(hit for each in alone for hit in each.hits[:1])
+        return replace(found, hits=likely, beside=first, plausible=found.hits)
 
     async def _find_part(self, part: str, message: Message, question: Question) -> Found:
         """What is found for a question alone, and beside it what is found together with what is said around it."""
-        alone = await self._find(part, question, part, floor=PART_FLOOR)
         query = query_for(part, message)
-        if query == part:
-            return alone
         within = await self._find(query, question, part, floor=PART_FLOOR)
+        if query == part or is_bare(part):
+            return within
+        alone = await self._find(part, question, part, floor=PART_FLOOR)
         first, second = sorted((alone, within), key=_confidence, reverse=True)
         return replace(first, beside=second.hits)
 
     async def _find(self, query: str, question: Question, text: str, *, floor: float | None = None) -> Found:
         leans = query != text
-        hits = await asyncio.to_thread(
+        hits = await self._hits(query, question, stress=new_part(text) if leans else "", floor=floor)
+        return Found(text, tuple(_told_less(hits, question.just_told) if leans else hits), leans)
+
+    async def _hits(self, query: str, question: Question, *, stress: str, floor: float | None) -> list[Hit]:
+        return await asyncio.to_thread(
             self._retriever.search,
             query,
             language=question.language,
             tenant=question.tenant,
-            stress=new_part(text) if leans else "",
+            stress=stress,
             context=question.said,
             floor=floor,
         )
-        return Found(text, tuple(_told_less(hits, question.just_told) if leans else hits), leans)
 
     def _can_write(self, language: str) -> bool:
-        if self._settings.dialogue.compose == "extract":
+        compose = self._settings.dialogue.compose
+        if compose == "extract" or (compose == "auto" and self._is_untrained):
             return False
         return self._generator.languages is None or language in self._generator.languages
 
@@ -240,6 +297,17 @@ def _shown(passage: Passage) -> PromptPassage:
 
 def _confidence(found: Found) -> float:
     return found.hits[0].confidence if found.hits else 0.0
+
+
+def _mixed(alone: Sequence[Hit], joined: Sequence[Hit]) -> list[Hit]:
+    """The hits of two searches, each entry as likely as both make it."""
+    hits = {hit.passage.entry_id: hit for hit in (*joined, *alone)}
+    sure = dict.fromkeys(hits, 0.0)
+    for found, weight in ((alone, 1 - REMINDED_WEIGHT), (joined, REMINDED_WEIGHT)):
+        for hit in found:
+            sure[hit.passage.entry_id] += weight * hit.confidence
+    mixed = [replace(hit, confidence=sure[entry_id]) for entry_id, hit in hits.items()]
+    return sorted(mixed, key=lambda hit: hit.confidence, reverse=True)
 
 
 def _told_less(hits: Sequence[Hit], just_told: Collection[str]) -> list[Hit]:

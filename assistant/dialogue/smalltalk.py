@@ -11,6 +11,8 @@ PARTS = re.compile(r"[.,!?;:~…、，。！？；：～()（）\n\U0001F300-\U0
 APART = re.compile(r"[\s\"'’-]+")
 MAX_CHARACTERS = 60
 
+OK = "好的?|嗯+|行|好吧|好嘞|可以了|没问题了?|收到|懂了|明白了?|知道了?|了解了?"
+
 PHRASES: dict[Pleasantry, re.Pattern[str]] = {
     "greeting": re.compile(
         r"(?:(?:hi|hello|hey|hiya|howdy|greetings)(?: there| all| team| everyone| again)?"
@@ -19,10 +21,14 @@ PHRASES: dict[Pleasantry, re.Pattern[str]] = {
     ),
     "thanks": re.compile(
         r"(?:(?:ok(?:ay)?|great|perfect|cool|super|nice|awesome|got it) ?)?"
-        r"(?:thanks?(?: you)?(?: (?:so|very) much| a lot| for (?:your|the) help)?|thx|ty|cheers|much appreciated)"
+        r"(?:(?:many )?thanks?(?: you)?(?: (?:so|very) much| a (?:lot|bunch|million)| again)?"
+        r"(?: for (?:(?:all )?(?:of )?(?:your|the) )?"
+        r"(?:help|support|time|patience|answer|quick (?:reply|answer)|info\w*))?"
+        r"|thx|ty|cheers|much appreciated)"
         r"|(?:ok(?:ay)?|great|perfect|cool|nice|got it|alright)|(?:that|this) (?:really )?helped(?: a lot| me)?"
-        r"|(?:好的?|嗯+|行|明白了?|知道了?|了解了?)?(?:谢谢(?:您|你)?(?:了|啦|呀|哦)?|多谢(?:了)?|感谢(?:您|你)?|辛苦了)"
-        r"|好的?|嗯+|好吧|明白了|知道了|了解了?"
+        rf"|(?:{OK})*(?:(?:非常|太|十分)?(?:谢谢|多谢|感谢|感激)(?:您|你|你们|客服)?(?:的(?:帮助|帮忙|解答|回复))?|辛苦(?:您|你)?了)"
+        r"(?:了|啦|呀|哦|哈|啊|咯|喽|嘞|亲)*"
+        rf"|(?:{OK})+"
     ),
     "goodbye": re.compile(
         r"(?:ok(?:ay)? )?(?:bye(?: bye)?|good ?bye|see you(?: later)?|cya|have a (?:nice|good|great) (?:day|evening))"

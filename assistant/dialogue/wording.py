@@ -5,6 +5,7 @@ from __future__ import annotations
 from assistant.config import BrandSettings, HandoffSettings, Settings, Tone
 from assistant.dialogue import replies
 from assistant.dialogue.extract import Composition
+from assistant.dialogue.links import without_foreign
 from assistant.dialogue.policy import Plan
 from assistant.dialogue.safety import fixed_reply
 from assistant.dialogue.smalltalk import Pleasantry
@@ -118,7 +119,8 @@ class Wording:
         """An answer put together, with what it leaves open."""
         said = self._language(question)
         for part in plan.unknown:
-            answer.say(replies.say("part_unknown", said, tone=self._tone, part=part))
+            words = without_foreign(part, allowed=())  # the customer's: they are no links of ours
+            answer.say(replies.say("part_unknown", said, tone=self._tone, part=words))
         ask = (replies.TALK_TO_A_PERSON[said],) if plan.unknown else ()
         language = plan.hits[0].passage.lang
         cited = tuple(answer.citations)

@@ -8,7 +8,7 @@ import numpy as np
 
 from assistant.config import RetrievalSettings
 from assistant.evaluation.records import FaqRow
-from assistant.retrieval.embedding import Encoder, Encoders, Vectors
+from assistant.retrieval.embedding import Encoder, Encoders, Role, System, Vectors
 from assistant.retrieval.entries import Entry, Knowledge
 from assistant.retrieval.index import Progress, build_index
 from assistant.retrieval.retriever import FaqRetriever
@@ -21,7 +21,7 @@ class RememberingEncoder:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._vectors: dict[str, Vectors] = {}
+        self._vectors: dict[tuple[str, Role], Vectors] = {}
 
     @property
     def name(self) -> str:
@@ -38,16 +38,14 @@ class RememberingEncoder:
         """The encoder's own."""
         return self._encoder.fingerprint
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def encode(self, texts: Sequence[str], role: Role = "query") -> Vectors:
         """One L2-normalised float32 row per text."""
         if len(self._vectors) > MAX_REMEMBERED:
             self._vectors.clear()
-        kept = {text: self._vectors[text] for text in texts if text in self._vectors}
-        new = [text for text in dict.fromkeys(texts) if text not in kept]
+        new = [text for text in dict.fromkeys(texts) if (text, role) not in self._vectors]
         if new:
-            kept |= dict(zip(new, self._encoder.encode(new), strict=True))
-            self._vectors |= kept
-        return np.stack([kept[text] for text in texts])
+            self._vectors |= zip([(text, role) for text in new], self._encoder.encode(new, role), strict=True)
+        return np.stack([self._vectors[text, role] for text in texts])
 
 
 class CaseIndexes:
@@ -61,9 +59,11 @@ class CaseIndexes:
         *,
         progress: Progress | None = None,
     ) -> None:
-        english = RememberingEncoder(encoders.english)
-        one = encoders.multilingual is encoders.english
-        self._encoders = Encoders(english, english if one else RememberingEncoder(encoders.multilingual))
+        kept = {id(encoder): RememberingEncoder(encoder) for encoder in encoders.by_system().values()}
+        remembering: dict[System, Encoder] = {
+            system: kept[id(encoder)] for system, encoder in encoders.by_system().items()
+        }
+        self._encoders = Encoders(**remembering)
         self._knowledge = knowledge
         self._settings = settings
         index = build_index(knowledge, self._encoders, progress=progress)

@@ -1,24 +1,23 @@
 """Endpoints for operators and for the commands on this machine: the index, and single entries of the FAQ.
 
-Only with the admin key, and never from a page: a request with an Origin is refused. Edits and refreshes run one at a
-time on a thread; bounds: `MAX_WAITING` of them wait, each answers within `REFRESH_TIMEOUT_S` or goes on unseen.
+Only with the admin key, and then never from a page, or for people logged in whose role may. Edits and refreshes run one
+at a time on a thread; bounds: `MAX_WAITING` of them wait, each answers within `REFRESH_TIMEOUT_S` or goes on unseen.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Callable
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from assistant.errors import KnowledgeError, StorageError, UnknownEntry
-from assistant.gateway.auth import BEARER
 from assistant.gateway.knowledge import Admin, Changes
-from assistant.gateway.parts import GATEWAY, Gateway
+from assistant.gateway.operators import admit_operator
 from assistant.gateway.protocol import Refusal, load_object, validate
 from assistant.gateway.rest import BODY_TIMEOUT_S
+from assistant.gateway.roles import Permission
 
 MAX_WAITING = 8
 REFRESH_TIMEOUT_S = 600.0
@@ -60,17 +59,17 @@ class AdminRoutes:
 
     async def get_index(self, request: web.Request) -> web.Response:
         """What is served, and what was left out."""
-        self._admit(request)
+        await self.admit(request, "knowledge.read")
         return web.json_response(self._admin.knowledge.status())
 
     async def post_index(self, request: web.Request) -> web.Response:
         """Take up what has changed in the files."""
-        self._admit(request)
+        await self.admit(request, "knowledge.edit")
         return await self._run(self._admin.knowledge.refresh)
 
     async def put_entry(self, request: web.Request) -> web.Response:
         """Add or replace one entry."""
-        self._admit(request)
+        await self.admit(request, "knowledge.edit")
         lang, entry_id, tenant = _named(request)
         body = validate(EntryBody, load_object(await _text(request)))
         return await self._run(
@@ -87,19 +86,13 @@ class AdminRoutes:
 
     async def delete_entry(self, request: web.Request) -> web.Response:
         """Take one entry away."""
-        self._admit(request)
+        await self.admit(request, "knowledge.edit")
         lang, entry_id, tenant = _named(request)
         return await self._run(lambda: self._admin.knowledge.remove_entry(lang, entry_id, tenant=tenant))
 
-    def _admit(self, request: web.Request) -> None:
-        """Raises `Refusal` for pages, and for whoever has not the key."""
-        if hdrs.ORIGIN in request.headers:
-            raise Refusal("wrong_origin", "No page may use the admin interface.", fix="Call it from a program.")
-        given = request.headers.get(hdrs.AUTHORIZATION, "")
-        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), f"{BEARER}{self._admin.key}".encode()):
-            gateway: Gateway = request.app[GATEWAY]
-            gateway.limits.handshake(gateway.address(request))
-            raise Refusal("unauthorized", "The admin key is missing or wrong.", fix="Send Authorization: Bearer <key>.")
+    async def admit(self, request: web.Request, permission: Permission = "server.operate") -> None:
+        """Raises `Refusal` for whoever has neither the admin key nor a login whose role has the permission."""
+        await admit_operator(request, key=self._admin.key, permission=permission)
 
     async def _run(self, work: Callable[[], Changes]) -> web.Response:
         try:

@@ -5,15 +5,21 @@ Bounds: `MAX_TICKETS` unused tokens at a time, each for `token_ttl_s`.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter
+
 from assistant.conversation.visitors import Visitor, Visitors
 from assistant.gateway.protocol import CloseCode, Refusal
+from assistant.gateway.shared import KEY_PREFIX, Shared, SharedDown
 
 MAX_TICKETS = 10_000
 BEARER = "Bearer "
@@ -29,35 +35,39 @@ class Ticket:
     locale: str
 
 
+_TICKET = TypeAdapter(Ticket)
+
+
 class Tickets:
-    """Tokens that open one socket each, within seconds, from the page they were made for."""
+    """Tokens that open one socket each, within seconds, from the page they were made for.
+
+    With ``shared`` every process takes every process's tokens; where Redis does not answer, only its own.
+    """
 
     def __init__(
-        self, *, ttl_s: float, clock: Callable[[], float] = time.monotonic, max_tickets: int = MAX_TICKETS
+        self,
+        *,
+        ttl_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        max_tickets: int = MAX_TICKETS,
+        shared: Shared | None = None,
     ) -> None:
         self.ttl_s = ttl_s
         self._clock = clock
         self._max_tickets = max_tickets
+        self._shared = shared
         self._tickets: OrderedDict[str, tuple[float, Ticket]] = OrderedDict()  # oldest first: all live equally long
 
-    def issue(self, ticket: Ticket) -> str:
+    async def issue(self, ticket: Ticket) -> str:
         """A new token. Raises `Refusal` where too many are unused."""
-        self._drop_expired()
-        if len(self._tickets) >= self._max_tickets:
-            raise Refusal(
-                "rate_limited",
-                f"{self._max_tickets} tokens are unused already.",
-                fix="Try again in a moment.",
-                retry_after_ms=round(self.ttl_s * 1000),
-            )
         token = secrets.token_urlsafe(32)
-        self._tickets[token] = (self._clock() + self.ttl_s, ticket)
+        if not await self._share(_key(token), ticket):
+            self._keep(_key(token), ticket)
         return token
 
-    def redeem(self, token: str, *, origin: str | None) -> Ticket:
+    async def redeem(self, token: str, *, origin: str | None) -> Ticket:
         """Use a token up. Raises `Refusal` with the close code."""
-        self._drop_expired()
-        _, ticket = self._tickets.pop(token, (0.0, None))
+        ticket = self._take(_key(token)) or await self._take_shared(_key(token))
         if ticket is None:
             raise Refusal(
                 "unauthorized",
@@ -74,13 +84,52 @@ class Tickets:
             )
         return ticket
 
+    def _keep(self, key: str, ticket: Ticket) -> None:
+        self._drop_expired()
+        if len(self._tickets) >= self._max_tickets:
+            raise Refusal(
+                "rate_limited",
+                f"{self._max_tickets} tokens are unused already.",
+                fix="Try again in a moment.",
+                retry_after_ms=round(self.ttl_s * 1000),
+            )
+        self._tickets[key] = (self._clock() + self.ttl_s, ticket)
+
+    def _take(self, key: str) -> Ticket | None:
+        self._drop_expired()
+        _, ticket = self._tickets.pop(key, (0.0, None))
+        return ticket
+
+    async def _share(self, key: str, ticket: Ticket) -> bool:
+        if self._shared is None:
+            return False
+        redis, record = self._shared.redis, _TICKET.dump_json(ticket)
+        with suppress(SharedDown):
+            await self._shared.ask(lambda: redis.set(key, record, px=round(self.ttl_s * 1000)))
+            return True
+        return False
+
+    async def _take_shared(self, key: str) -> Ticket | None:
+        if self._shared is None:
+            return None
+        redis = self._shared.redis
+        with suppress(SharedDown):
+            record = await self._shared.ask(lambda: redis.getdel(key))  # one command, so that it is had once
+            return _TICKET.validate_json(record) if record else None
+        return None
+
     def _drop_expired(self) -> None:
         now = self._clock()
         while self._tickets:
-            token, (expires_at, _) = next(iter(self._tickets.items()))
+            key, (expires_at, _) = next(iter(self._tickets.items()))
             if expires_at > now:
                 return
-            del self._tickets[token]
+            del self._tickets[key]
+
+
+def _key(token: str) -> str:
+    # Hashed, so that whoever reads the store has no tokens, and a lookup's time says nothing of them.
+    return f"{KEY_PREFIX}:ticket:{hashlib.sha256(token.encode()).hexdigest()}"
 
 
 async def identify(visitors: Visitors, *, tenant: str, visitor_id: str | None, secret: str | None) -> Visitor:
@@ -93,6 +142,11 @@ async def identify(visitors: Visitors, *, tenant: str, visitor_id: str | None, s
             fix="Leave both out to become a new visitor.",
         )
     return visitor
+
+
+def has_key(authorization: str, key: str) -> bool:
+    """Whether an Authorization header bears this key, compared in constant time."""
+    return hmac.compare_digest(authorization.encode("utf-8", "surrogateescape"), f"{BEARER}{key}".encode())
 
 
 async def by_bearer(visitors: Visitors, authorization: str) -> Visitor:

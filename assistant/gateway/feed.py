@@ -1,19 +1,23 @@
 """Everything one socket is told of its conversation, in order and without a gap.
 
-Bounds: `MAX_EVENTS_PER_READ` events in memory, `MAX_SNAPSHOT_EVENTS` in a snapshot; REST has the older ones.
+Bounds: `MAX_QUEUED_EVENTS` events or `MAX_QUEUED_BYTES` wait for a slow reader. A snapshot has as many bytes, and
+`MAX_SNAPSHOT_EVENTS` events; REST has the older ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from assistant.conversation.bus import Bus
 from assistant.conversation.events import ConversationId, Event, Message
-from assistant.conversation.log import MAX_EVENTS_PER_READ, ConversationLog, Head
+from assistant.conversation.log import ConversationLog, Head
 from assistant.dialogue.manager import DialogueManager
-from assistant.gateway.frames import STATUS_REFRESH_S, Frame, LiveCursor, ephemeral, event_frame
+from assistant.dialogue.typing import TYPING_TTL_S
+from assistant.gateway.frames import STATUS_REFRESH_S, Frame, LiveCursor, ephemeral, event_frame, to_json
 from assistant.gateway.metrics import TurnTimes
 
+MAX_QUEUED_EVENTS = 256
+MAX_QUEUED_BYTES = 256 * 1024
 MAX_SNAPSHOT_EVENTS = 200
 
 
@@ -43,6 +47,7 @@ class Feed:
         self._sent_seq = sent_seq
         self._send = send
         self._live = LiveCursor()
+        self._typing_told_at: float | None = None
         self._seen_commits = -1  # the first look reads the log in any case
 
     @property
@@ -53,18 +58,20 @@ class Feed:
     async def send_events(self, *, upto: int | None = None) -> None:
         """Send the committed events that were not sent yet, page by page."""
         while upto is None or self._sent_seq < upto:
-            limit = MAX_EVENTS_PER_READ if upto is None else min(MAX_EVENTS_PER_READ, upto - self._sent_seq)
+            limit = MAX_QUEUED_EVENTS if upto is None else min(MAX_QUEUED_EVENTS, upto - self._sent_seq)
             page = await self._log.public_events(self._conversation_id, after_seq=self._sent_seq, limit=limit)
+            num_read, page = len(page), _fitting(page)
             for event in page:
                 await self._send(event_frame(event))
                 self._mark_sent(event)
-            if len(page) < limit:
+            if len(page) == num_read < limit:
                 return
 
     async def send_snapshot(self, head: Head) -> None:
         """Send the conversation's latest events in one frame, for a client that has to begin anew."""
         first = max(0, head.last_seq - MAX_SNAPSHOT_EVENTS)
-        events = await self._log.public_events(head.conversation_id, after_seq=first, limit=head.last_seq - first)
+        latest = await self._log.public_events(head.conversation_id, after_seq=first, limit=head.last_seq - first)
+        events = _fitting(reversed(latest))[::-1]
         data = {"epoch": head.epoch, "last_seq": head.last_seq, "mode": head.mode}
         shown = [event_frame(event) for event in events]
         await self._send(ephemeral("snapshot", head.conversation_id, {**data, "events": shown}))
@@ -82,6 +89,14 @@ class Feed:
             await self._send(frame)
             if turn is not None and frame["type"] == "delta":
                 self._times.text_sent(turn.reply_to)
+        await self._send_typing()
+
+    async def _send_typing(self) -> None:
+        """That a person is writing, each time that it is told anew."""
+        told_at = self._manager.typing.last(self._conversation_id)
+        if told_at is not None and told_at != self._typing_told_at:
+            await self._send(ephemeral("typing", self._conversation_id, {"ttl_ms": round(TYPING_TTL_S * 1000)}))
+        self._typing_told_at = told_at
 
     def _mark_sent(self, event: Event) -> None:
         assert event.seq is not None, "public events are numbered"
@@ -89,3 +104,15 @@ class Feed:
         if event.author != "customer" and isinstance(event.payload, Message):
             self._live.finish(event.payload)
             self._times.final_sent(event.payload)
+
+
+def _fitting(events: Iterable[Event]) -> list[Event]:
+    """The first of these events that may wait for a slow reader together; one is not too many, however large."""
+    fitting: list[Event] = []
+    num_bytes = 0
+    for event in events:
+        num_bytes += len(to_json(event_frame(event)).encode())
+        if fitting and num_bytes > MAX_QUEUED_BYTES:
+            break
+        fitting.append(event)
+    return fitting

@@ -12,6 +12,7 @@ from assistant.conversation.log import Head
 from assistant.dialogue import replies
 from assistant.dialogue.live import LiveTurn
 from assistant.gateway.protocol import VERSION, Refusal
+from assistant.gateway.schemas import Error, Welcome
 from assistant.language import fold
 
 Frame = dict[str, object]
@@ -57,7 +58,7 @@ def welcome(head: Head, settings: Settings, *, locale: str) -> Frame:
     language: replies.Written = "zh" if fold(locale) == "zh" else "en"
     language = language if locale else settings.default_language
     gateway, handoff = settings.gateway, settings.handoff
-    data = {
+    data: Welcome = {
         "epoch": head.epoch,
         "last_seq": head.last_seq,
         "heartbeat_s": gateway.heartbeat_s,
@@ -80,7 +81,7 @@ def welcome(head: Head, settings: Settings, *, locale: str) -> Frame:
 
 def error(refusal: Refusal, conversation_id: ConversationId | None) -> Frame:
     """What was not done, why, and what to do."""
-    data: Frame = {"code": refusal.code, "message": str(refusal)}
+    data: Error = {"code": refusal.code, "message": str(refusal)}
     if refusal.client_msg_id is not None:
         data["client_msg_id"] = refusal.client_msg_id
     if refusal.retry_after_ms is not None:

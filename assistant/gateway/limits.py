@@ -1,83 +1,125 @@
-"""How much one visitor or address may do.
+"""How much one visitor or address may do in a minute, counted here or in the Redis that processes share.
 
-Bounds: each `Allowance` remembers `MAX_KEYS` keys; `Sockets` holds what the settings allow per address.
+Bounds: `LocalCounters` remembers `MAX_KEYS` keys. Frames are counted where their socket is: one too many ends it.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import RedisStorage, SlidingWindowCounterSupport
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from assistant.config import GatewaySettings
+from assistant.gateway.counters import LocalCounters
 from assistant.gateway.protocol import Refusal
+from assistant.gateway.shared import KEY_PREFIX, Shared, SharedDown
 
-MAX_KEYS = 50_000
 BAD_FRAMES_PER_MINUTE = 20
 FRAMES_PER_MINUTE = 600
 REQUESTS_PER_MINUTE = 600
 REFUSED_MESSAGES_PER_MINUTE = 60  # someone who goes on sending after `rate_limited`
 
 Clock = Callable[[], float]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Counting:
+    """Where counts are kept: in Redis while it answers, otherwise in this process."""
+
+    def __init__(self, *, clock: Clock = time.monotonic, shared: Shared | None = None) -> None:
+        self.local = LocalCounters(clock=clock)
+        self.shared = shared
+        self.redis = _redis_storage(shared) if shared else None
 
 
 class Allowance:
-    """So many a minute for each key: all at once if need be, then evenly as time passes.
+    """So many in so many seconds for each key, by the sliding window counter of the `limits` library.
 
-    The generic cell rate algorithm (ITU-T I.371): one number per key, when its next cell is due.
+    All at once if need be; what was used comes back evenly after the window it was used in.
     """
 
-    def __init__(self, per_minute: int, *, clock: Clock = time.monotonic, max_keys: int = MAX_KEYS) -> None:
-        self._interval_s = 60 / per_minute
-        self._burst_s = 60.0 - self._interval_s
-        self._clock = clock
-        self._max_keys = max_keys
-        self._due_at: OrderedDict[str, float] = OrderedDict()
+    def __init__(self, item: RateLimitItem, counting: Counting) -> None:
+        self._item = item
+        self._counting = counting
 
-    def take(self, key: str) -> float:
+    async def take(self, key: str) -> float:
         """Take one: 0.0 where it is granted, otherwise the seconds until one will be."""
-        now = self._clock()
-        due_at = max(self._due_at.get(key, now), now)
-        if (wait_s := due_at - now - self._burst_s) > 1e-9:
-            return wait_s
-        self._due_at[key] = due_at + self._interval_s
-        self._due_at.move_to_end(key)
-        if len(self._due_at) > self._max_keys:
-            self._due_at.popitem(last=False)  # the one that has taken nothing for the longest time
-        return 0.0
+        shared, redis = self._counting.shared, self._counting.redis
+        if shared is not None and redis is not None:
+            with suppress(SharedDown):
+                return await shared.ask(lambda: self._take(redis, key))
+        return await self._take(self._counting.local, key)
+
+    async def _take(self, storage: RedisStorage | LocalCounters, key: str) -> float:
+        if await SlidingWindowCounterRateLimiter(storage).hit(self._item, key):
+            return 0.0
+        return await self._wait_s(storage, key)
+
+    async def _wait_s(self, storage: SlidingWindowCounterSupport, key: str) -> float:
+        """Until the previous window has faded enough, or else until this one has become the previous."""
+        limit, expiry = self._item.amount, self._item.get_expiry()
+        stats = await storage.get_sliding_window(self._item.key_for(key), expiry)
+        previous, previous_s, current, current_s = stats
+        until_next_s = max(0.0, current_s - expiry)
+        if previous and current < limit:
+            faded_s = previous_s - (limit - current) * expiry / previous
+            if faded_s <= until_next_s:
+                return max(faded_s, 0.001)
+        return max(until_next_s + expiry - limit * expiry / max(current, limit), 0.001)
 
 
 class Limits:
     """All the allowances of one server."""
 
-    def __init__(self, settings: GatewaySettings, *, clock: Clock = time.monotonic) -> None:
-        self._handshakes = Allowance(settings.handshakes_per_minute, clock=clock)
-        self._requests = Allowance(REQUESTS_PER_MINUTE, clock=clock)
-        self._messages = Allowance(settings.messages_per_minute, clock=clock)
-        self._frames = Allowance(FRAMES_PER_MINUTE, clock=clock)
-        self._bad_frames = Allowance(BAD_FRAMES_PER_MINUTE, clock=clock)
-        self._refused = Allowance(REFUSED_MESSAGES_PER_MINUTE, clock=clock)
+    def __init__(
+        self, settings: GatewaySettings, *, clock: Clock = time.monotonic, shared: Shared | None = None
+    ) -> None:
+        everywhere, here = Counting(clock=clock, shared=shared), Counting(clock=clock)
+        self._handshakes = _per_minute("handshakes", settings.handshakes_per_minute, everywhere)
+        self._requests = _per_minute("requests", REQUESTS_PER_MINUTE, everywhere)
+        self._messages = _per_minute("messages", settings.messages_per_minute, everywhere)
+        self._frames = _per_minute("frames", FRAMES_PER_MINUTE, here)
+        self._bad_frames = _per_minute("bad_frames", BAD_FRAMES_PER_MINUTE, here)
+        self._refused = _per_minute("refused", REFUSED_MESSAGES_PER_MINUTE, here)
 
-    def handshake(self, address: str) -> None:
+    async def handshake(self, address: str) -> None:
         """Before a token or a socket. Raises `Refusal`."""
-        _refuse("handshakes", self._handshakes.take(address))
+        _refuse("handshakes", await self._handshakes.take(address))
 
-    def request(self, address: str) -> None:
+    async def request(self, address: str) -> None:
         """Before an HTTP request that reads the log. Raises `Refusal`."""
-        _refuse("requests", self._requests.take(address))
+        _refuse("requests", await self._requests.take(address))
 
-    def message(self, visitor_id: str) -> None:
+    async def message(self, visitor_id: str) -> None:
         """Before anything that is written to the log. Raises `Refusal`."""
-        _refuse("messages", self._messages.take(visitor_id))
+        _refuse("messages", await self._messages.take(visitor_id))
 
-    def is_flooded(self, visitor_id: str) -> bool:
+    async def is_flooded(self, visitor_id: str) -> bool:
         """Whether this frame, good or bad, is one too many for any client that means well."""
-        return self._frames.take(visitor_id) > 0
+        return await self._frames.take(visitor_id) > 0
 
-    def is_abused(self, visitor_id: str, *, by_rate: bool) -> bool:
+    async def is_abused(self, visitor_id: str, *, by_rate: bool) -> bool:
         """Whether this refused frame is one too many, by `rate_limited` or by breaking the protocol."""
-        return (self._refused if by_rate else self._bad_frames).take(visitor_id) > 0
+        return await (self._refused if by_rate else self._bad_frames).take(visitor_id) > 0
+
+
+def _per_minute(what: str, amount: int, counting: Counting) -> Allowance:
+    return Allowance(RateLimitItemPerMinute(amount, namespace=what), counting)
+
+
+def _redis_storage(shared: Shared) -> RedisStorage:
+    return RedisStorage(
+        "async+redis://",
+        implementation="redispy",
+        key_prefix=KEY_PREFIX,
+        connection_pool=shared.redis.connection_pool,  # type: ignore[arg-type] # documented, typed too narrowly
+    )
 
 
 def _refuse(what: str, wait_s: float) -> None:
@@ -90,20 +132,41 @@ def _refuse(what: str, wait_s: float) -> None:
         )
 
 
-def client_address(remote: str | None, forwarded_for: str, trusted_proxies: int) -> str:
-    """Whom to count a request for: what the outermost trusted proxy saw, an IPv6 network as one (RFC 6177).
+def client_address(remote: str | None, forwarded_for: str, trusted_proxies: Sequence[Network]) -> str:
+    """Whom to count a request for: the last hop that is no proxy of ours, an IPv6 network as one (RFC 6177).
 
-    ``forwarded_for`` is the X-Forwarded-For header; each of the ``trusted_proxies`` appended one address to
-    it, and whatever stands further left a client may have made up.
+    ``forwarded_for`` is the X-Forwarded-For header. It counts only where ``remote`` is a trusted proxy, and is read
+    from the right up to the first address that is none; what stands further left a client may have made up.
     """
+    address = _parse(remote)
+    if address is None:
+        return "unknown"
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    claimed = hops[-trusted_proxies] if 0 < trusted_proxies <= len(hops) else None
-    for candidate in (claimed, remote):
-        try:
-            address = ipaddress.ip_address(candidate or "")
-        except ValueError:
-            continue
-        if isinstance(address, ipaddress.IPv6Address):
-            return str(address.ipv4_mapped or ipaddress.IPv6Network((address.packed[:8] + bytes(8), 64)))
-        return str(address)
-    return "unknown"
+    while hops and is_among(address, trusted_proxies):
+        claimed = _parse(hops.pop())
+        if claimed is None:
+            break  # not an address: the proxy that wrote it is the last one known
+        address = claimed
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((address.packed[:8] + bytes(8), 64)))
+    return str(address)
+
+
+def is_loopback(remote: str | None) -> bool:
+    """Whether the connection comes from this machine itself."""
+    address = _parse(remote)
+    return address is not None and address.is_loopback
+
+
+def is_among(address: Address, networks: Iterable[Network]) -> bool:
+    """Whether the address lies in one of the networks."""
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _parse(text: str | None) -> Address | None:
+    try:
+        address = ipaddress.ip_address((text or "").partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

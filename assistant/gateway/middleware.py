@@ -17,6 +17,7 @@ API = "/v1/"
 STATUS: dict[ErrorCode, int] = {
     "unauthorized": 401,
     "wrong_origin": 403,
+    "forbidden": 403,
     "not_found": 404,
     "unknown_conversation": 404,
     "method_not_allowed": 405,
@@ -30,8 +31,15 @@ STATUS: dict[ErrorCode, int] = {
     "draining": 503,
 }
 CODE_OF_STATUS: dict[int, ErrorCode] = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+HEADERS = {  # a page has its own policy, and a script that any site may load says so
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 PREFLIGHT = {
-    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type",
     hdrs.ACCESS_CONTROL_MAX_AGE: "600",
 }
@@ -78,8 +86,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 @web.middleware
 async def guard_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Only allowed pages reach the interface; their browsers' preflights are answered here."""
-    if not request.path.startswith(API):
+    """Only allowed pages reach the interface, and change anything; their browsers' preflights are answered here."""
+    if not request.path.startswith(API) and request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
         return await handler(request)
     request.app[GATEWAY].origins.check(request.headers.get(hdrs.ORIGIN), host=_host(request))
     if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
@@ -89,8 +97,9 @@ async def guard_origin(request: web.Request, handler: Handler) -> web.StreamResp
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer (a signal, so that sockets and errors have them too)."""
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers.pop(hdrs.SERVER, None)  # which versions run here is nobody's business
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     if not request.path.startswith(API):
         return
     response.headers.add(hdrs.VARY, hdrs.ORIGIN)

@@ -9,22 +9,34 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from assistant.config import Settings
+from assistant.conversation.attachments import Attachments
 from assistant.conversation.bus import Bus
+from assistant.conversation.customers import Customers
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.manager import DialogueManager
 from assistant.gateway.auth import Origins, Tickets
+from assistant.gateway.budgets import Budget
+from assistant.gateway.doors import Doors
+from assistant.gateway.identity import Identities
 from assistant.gateway.knowledge import Admin
 from assistant.gateway.limits import Limits, client_address
 from assistant.gateway.metrics import Metrics
+from assistant.gateway.places import Places
+from assistant.gateway.resume import Reservations
+from assistant.gateway.shared import open_shared
 from assistant.gateway.sockets import Sockets
+from assistant.gateway.staff import Staff
+from assistant.privacy.parts import Privacy
 
 
 @dataclass(frozen=True)
 class Parts:
     """The assistant's parts, built and started elsewhere. ``ready`` gives what is still missing.
 
-    Without ``admin`` there are no admin endpoints.
+    Without ``admin`` there are no admin endpoints, without ``customers`` no signed identities, without ``doors`` no
+    endpoints for programs with an API key, without ``staff`` none for agents, without
+    ``attachments`` no files from customers, without ``privacy`` nothing is erased.
     """
 
     settings: Settings
@@ -34,6 +46,11 @@ class Parts:
     manager: DialogueManager
     ready: Callable[[], list[str]]
     admin: Admin | None = None
+    customers: Customers | None = None
+    doors: Doors | None = None
+    staff: Staff | None = None
+    privacy: Privacy | None = None
+    attachments: Attachments | None = None
 
 
 class Gateway:
@@ -42,10 +59,15 @@ class Gateway:
     def __init__(self, parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> None:
         settings = parts.settings.gateway
         self.parts = parts
-        self.tickets = Tickets(ttl_s=settings.token_ttl_s, clock=clock)
+        self.shared = shared = open_shared(settings.redis_url, clock=clock)
+        self.identities = Identities(parts.settings)
+        self.tickets = Tickets(ttl_s=settings.token_ttl_s, clock=clock, shared=shared)
         self.origins = Origins(settings.allowed_origins)
-        self.limits = Limits(settings, clock=clock)
+        self.limits = Limits(settings, clock=clock, shared=shared)
+        self.budget = Budget(parts.settings, clock=clock, shared=shared)
         self.sockets = Sockets(settings)
+        self.places = Places(settings, shared=shared)
+        self.reservations = Reservations()
         self.metrics = Metrics()
 
     def address(self, request: web.Request) -> str:

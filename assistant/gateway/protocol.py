@@ -44,6 +44,12 @@ ErrorCode = Literal[
     "bad_request",
     "not_found",
     "method_not_allowed",
+    "forbidden",
+    "taken",
+    "not_taken",
+    "conversation_closed",
+    "unknown_agent",
+    "too_many_subscriptions",
     "timeout",
     "not_ready",
     "draining",
@@ -73,6 +79,12 @@ ERROR_CODES: dict[ErrorCode, str] = {
     "bad_request": "A parameter or field of the HTTP request is wrong.",
     "not_found": "There is nothing at this address, or it is another visitor's.",
     "method_not_allowed": "This address does not know this method.",
+    "forbidden": "The role of this account does not allow it.",
+    "taken": "Another person has the conversation; `holder` says who.",
+    "not_taken": "Only the person who has the conversation may do this: claim it first.",
+    "conversation_closed": "The conversation is closed until the customer writes again.",
+    "unknown_agent": "There is no such account, or it is disabled.",
+    "too_many_subscriptions": "The socket shows too many conversations; unsubscribe from one.",
     "timeout": "The request's body did not arrive within 10 seconds.",
     "not_ready": "The assistant is still starting.",
     "draining": "The assistant is shutting down; connect again in a moment.",
@@ -84,6 +96,8 @@ assert set(ERROR_CODES) == set(get_args(ErrorCode))
 class CloseCode(IntEnum):
     """Why the gateway closed a socket, beside the standard 1000 (the client left)."""
 
+    BAD_WEBSOCKET = 1002
+    NOT_UTF8 = 1007
     TOO_BIG = 1009
     BROKEN = 1011
     PROTOCOL = 4400
@@ -221,7 +235,7 @@ def parse(raw: str, *, max_text_chars: int) -> Command:
     try:
         return _cleaned(validate(model, values), max_text_chars)
     except Refusal as refusal:
-        refusal.client_msg_id = _client_msg_id(values)
+        refusal.client_msg_id = client_msg_id_of(values)
         raise
 
 
@@ -257,15 +271,16 @@ def clean(text: str) -> str:
 def _cleaned(command: Command, max_text_chars: int) -> Command:
     match command:
         case Say():
-            return command.model_copy(update={"text": _text(command.text, max_text_chars, needed=True)})
+            return command.model_copy(update={"text": readable(command.text, max_text_chars, needed=True)})
         case Rate():
-            return command.model_copy(update={"comment": _text(command.comment, MAX_COMMENT_CHARS)})
+            return command.model_copy(update={"comment": readable(command.comment, MAX_COMMENT_CHARS)})
         case AskForPerson():
-            return command.model_copy(update={"reason": _text(command.reason, MAX_REASON_CHARS)})
+            return command.model_copy(update={"reason": readable(command.reason, MAX_REASON_CHARS)})
     return command
 
 
-def _text(text: str, max_chars: int, *, needed: bool = False) -> str:
+def readable(text: str, max_chars: int, *, needed: bool = False) -> str:
+    """What a customer wrote, cleaned. Raises `Refusal` where it is too long, or ``needed`` and nothing to read."""
     cleaned = clean(text)
     if len(cleaned) > max_chars:
         raise Refusal(
@@ -282,7 +297,8 @@ def _is_readable(character: str) -> bool:
     return unicodedata.category(character) not in ("Zs", "Zl", "Zp", "Cc", "Cf")  # separators, control, format
 
 
-def _client_msg_id(values: dict[str, object]) -> str | None:
+def client_msg_id_of(values: dict[str, object]) -> str | None:
+    """The id under which a frame that is refused was sent, where it has a usable one."""
     given = values.get("client_msg_id")
     return given if isinstance(given, str) and re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", given) else None
 

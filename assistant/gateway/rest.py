@@ -14,10 +14,12 @@ from pydantic import BaseModel, ConfigDict
 from assistant.conversation.log import MAX_EVENTS_PER_READ
 from assistant.conversation.visitors import Visitor
 from assistant.errors import UnknownConversation
-from assistant.gateway.auth import Ticket, by_bearer, identify
+from assistant.gateway.auth import Ticket, by_bearer, has_key, identify
 from assistant.gateway.frames import event_frame, to_json
+from assistant.gateway.identity import SignedIdentity, sign_in
+from assistant.gateway.limits import is_loopback
 from assistant.gateway.parts import GATEWAY, Gateway
-from assistant.gateway.protocol import ERROR_CODES, Id, Locale, Refusal, Secret, load_object, validate
+from assistant.gateway.protocol import ERROR_CODES, CloseCode, Id, Locale, Refusal, Secret, load_object, validate
 from assistant.gateway.resume import own_head
 
 MAX_BODY_BYTES = 65_536
@@ -34,17 +36,18 @@ class TokenRequest(BaseModel):
     locale: Locale | None = None
     visitor_id: Id | None = None
     visitor_secret: Secret | None = None
+    identity: SignedIdentity | None = None
 
 
 async def post_visitor_token(request: web.Request) -> web.Response:
     """A token for one socket; the visitor is made where the body names none."""
     gateway = request.app[GATEWAY]
-    gateway.limits.handshake(gateway.address(request))
-    asked = validate(TokenRequest, load_object(await _text(request)))
+    await gateway.limits.handshake(gateway.address(request))
+    asked = validate(TokenRequest, load_object(await read_text(request)))
     visitor, new_secret = await _visitor(gateway, asked)
     ticket = Ticket(visitor, request.headers.get(hdrs.ORIGIN), asked.locale or "")
     answer = {
-        "token": gateway.tickets.issue(ticket),
+        "token": await gateway.tickets.issue(ticket),
         "visitor_id": visitor.visitor_id,
         "expires_s": gateway.tickets.ttl_s,
     }
@@ -54,9 +57,9 @@ async def post_visitor_token(request: web.Request) -> web.Response:
 async def get_events(request: web.Request) -> web.Response:
     """A page of the visitor's own conversation."""
     gateway = request.app[GATEWAY]
-    gateway.limits.request(gateway.address(request))
-    after_seq = _number(request, "after_seq", default=0, low=0, high=2**53)
-    limit = _number(request, "limit", default=DEFAULT_LIMIT, low=1, high=MAX_EVENTS_PER_READ)
+    await gateway.limits.request(gateway.address(request))
+    after_seq = whole_number(request, "after_seq", default=0, low=0, high=2**53)
+    limit = whole_number(request, "limit", default=DEFAULT_LIMIT, low=1, high=MAX_EVENTS_PER_READ)
     visitor = await by_bearer(gateway.parts.visitors, request.headers.get(hdrs.AUTHORIZATION, ""))
     try:
         head = await own_head(gateway.parts.log, visitor, request.match_info["conversation_id"])
@@ -83,8 +86,23 @@ async def get_readyz(request: web.Request) -> web.Response:
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """Prometheus' text format."""
-    return web.Response(body=request.app[GATEWAY].metrics.render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
+    """Prometheus' text format, for this machine, for the admin key, or for all where the settings open it."""
+    gateway = request.app[GATEWAY]
+    if not (gateway.parts.settings.gateway.metrics_open or _is_from_here(request) or _has_admin_key(request)):
+        await gateway.limits.handshake(gateway.address(request))
+        raise Refusal("unauthorized", "The metrics are not public.", fix="Send Authorization: Bearer <admin key>.")
+    return web.Response(body=gateway.metrics.render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
+
+
+def _is_from_here(request: web.Request) -> bool:
+    # A proxy on this machine speaks for the whole internet, also where it is not among the trusted ones.
+    forwarded = "X-Forwarded-For" in request.headers or hdrs.FORWARDED in request.headers
+    return is_loopback(request.remote) and not forwarded
+
+
+def _has_admin_key(request: web.Request) -> bool:
+    admin = request.app[GATEWAY].parts.admin
+    return admin is not None and has_key(request.headers.get(hdrs.AUTHORIZATION, ""), admin.key)
 
 
 async def _visitor(gateway: Gateway, asked: TokenRequest) -> tuple[Visitor, str | None]:
@@ -96,15 +114,34 @@ async def _visitor(gateway: Gateway, asked: TokenRequest) -> tuple[Visitor, str 
             f"The tenant {tenant!r} is not served here.",
             fix="Leave it out or correct it.",
         )
+    if asked.identity is not None:
+        return await _customer(gateway, tenant, asked, asked.identity)
     if asked.visitor_id is None and asked.visitor_secret is None:
         return await gateway.parts.visitors.add(tenant)
-    known = await identify(
+    return await _known(gateway, tenant, asked), None
+
+
+async def _customer(
+    gateway: Gateway, tenant: str, asked: TokenRequest, identity: SignedIdentity
+) -> tuple[Visitor, str | None]:
+    proof = gateway.identities.verify(tenant, identity)
+    assert gateway.parts.customers is not None, "whoever takes identities keeps customers"
+    known = await _known(gateway, tenant, asked) if asked.visitor_secret is not None else None
+    customer = await sign_in(gateway.parts.customers, proof, visitor_id=asked.visitor_id, known=known)
+    if asked.visitor_secret is not None and await gateway.parts.visitors.by_secret(asked.visitor_secret) is None:
+        # What was anonymous is the customer's now: its sockets come back as theirs.
+        await gateway.sockets.end_visitor(asked.visitor_id or "", CloseCode.AUTH, within_s=0)
+    return customer
+
+
+async def _known(gateway: Gateway, tenant: str, asked: TokenRequest) -> Visitor:
+    return await identify(
         gateway.parts.visitors, tenant=tenant, visitor_id=asked.visitor_id, secret=asked.visitor_secret
     )
-    return known, None
 
 
-async def _text(request: web.Request) -> str:
+async def read_text(request: web.Request) -> str:
+    """The body. Raises `Refusal` where it comes too slowly or is not UTF-8."""
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await request.read()
@@ -116,7 +153,8 @@ async def _text(request: web.Request) -> str:
         raise Refusal("not_json", "The body is not UTF-8.", fix="Send JSON in UTF-8.") from error
 
 
-def _number(request: web.Request, name: str, *, default: int, low: int, high: int) -> int:
+def whole_number(request: web.Request, name: str, *, default: int, low: int, high: int) -> int:
+    """A number of the query. Raises `Refusal` where it is none or out of its limits."""
     given = request.query.get(name)
     if given is None:
         return default

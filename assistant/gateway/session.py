@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Mapping
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import NoReturn
 
 import structlog
 
 from assistant.conversation.events import Message, TurnId
 from assistant.dialogue.manager import Speaker
+from assistant.dialogue.unbroken import unbroken
 from assistant.errors import AssistantError, Busy, IdempotencyConflict, UnknownConversation, UnknownMessage
 from assistant.faults import report
 from assistant.gateway import frames
@@ -45,7 +46,6 @@ TOLD: dict[type[AssistantError], ErrorCode] = {
     UnknownMessage: "unknown_message",
 }
 
-Result = TypeVar("Result")
 log = structlog.get_logger()
 
 
@@ -61,6 +61,7 @@ class Session:
         self._speaker = speaker
         self._resumption = resumption
         self._wake = wake
+        self._is_retiring = False
         self._replies: asyncio.Queue[frames.Frame | CloseCode] = asyncio.Queue(MAX_REPLIES)
         self._feed = Feed(
             speaker.conversation_id,
@@ -72,6 +73,11 @@ class Session:
             send=wire.send,
         )
 
+    def retire(self) -> None:
+        """Shutdown: close once what is being answered here is answered and sent."""
+        self._is_retiring = True
+        self._wake.set()
+
     # -- the reader
 
     async def read(self) -> NoReturn:
@@ -79,7 +85,7 @@ class Session:
         while True:
             try:
                 raw = await self._wire.receive()
-                if self._gateway.limits.is_flooded(self._speaker.visitor_id):
+                if await self._gateway.limits.is_flooded(self._speaker.visitor_id):
                     await self._leave(CloseCode.RATE)
                 command = parse(raw, max_text_chars=self._parts.settings.gateway.max_text_chars)
                 await self._obey(command)
@@ -109,14 +115,14 @@ class Session:
             case Stop():
                 manager.stop(speaker.conversation_id, TurnId(command.turn_id))
             case Reword():
-                self._gateway.limits.message(speaker.visitor_id)
+                await self._gateway.limits.message(speaker.visitor_id)
                 await self._reword(command)
             case Rate():
-                self._gateway.limits.message(speaker.visitor_id)
+                await self._gateway.limits.message(speaker.visitor_id)
                 rating = manager.feedback(speaker.conversation_id, command.message_id, command.rating, command.comment)
                 await unbroken(rating)
             case AskForPerson():
-                self._gateway.limits.message(speaker.visitor_id)
+                await self._gateway.limits.message(speaker.visitor_id)
                 await unbroken(manager.request_person(speaker, command.reason))
             case Ping():
                 await self._reply(frames.ephemeral("pong", speaker.conversation_id, {}))
@@ -125,11 +131,14 @@ class Session:
 
     async def _say(self, said: Say) -> None:
         arrived_at = time.monotonic()
-        self._gateway.limits.message(self._speaker.visitor_id)
+        visitor_id = self._speaker.visitor_id
+        await self._gateway.limits.message(visitor_id)
+        await self._gateway.budget.spend(visitor_id, said.text)
         try:
-            event = await unbroken(self._parts.manager.receive(self._speaker, said.text, said.client_msg_id))
+            event = await self._parts.manager.receive(self._speaker, said.text, said.client_msg_id)
         except Busy as busy:
             self._gateway.metrics.busy.inc()
+            await self._gateway.budget.give_back(visitor_id, said.text)
             wait = {"retry_after_ms": busy.retry_after_ms, "queue_position": busy.queue_position}
             await self._reply_about("busy", said, wait)
             return
@@ -138,6 +147,7 @@ class Session:
         await self._reply_about("ack", said, {"seq": event.seq})
 
     async def _reword(self, command: Reword) -> None:
+        await self._gateway.budget.spend(self._speaker.visitor_id, "")
         try:
             await unbroken(self._parts.manager.regenerate(self._speaker, command.message_id))
         except Busy as busy:
@@ -158,7 +168,7 @@ class Session:
         if refusal.close_code is not None:
             await self._leave(CloseCode(refusal.close_code))
         by_rate = refusal.code == "rate_limited"
-        if self._gateway.limits.is_abused(self._speaker.visitor_id, by_rate=by_rate):
+        if await self._gateway.limits.is_abused(self._speaker.visitor_id, by_rate=by_rate):
             await self._leave(CloseCode.RATE if by_rate else CloseCode.PROTOCOL)
 
     async def _reply_about(self, kind: str, said: Say, data: Mapping[str, object]) -> None:
@@ -182,8 +192,11 @@ class Session:
         await self._catch_up()
         while True:
             self._wake.clear()
+            is_last_look = self._is_retiring and not self._parts.manager.is_answering(self._speaker.conversation_id)
             await self._send_replies()
             await self._feed.send_news()
+            if is_last_look:
+                raise Ended(CloseCode.DRAINING)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._feed.refresh_s):
                     await self._wake.wait()
@@ -204,15 +217,3 @@ class Session:
             if isinstance(reply, CloseCode):
                 raise Ended(reply)
             await self._wire.send(reply)
-
-
-async def unbroken(work: Coroutine[Any, Any, Result]) -> Result:
-    """Finish the work even where this socket ends meanwhile: a committed message must get its turn."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled() and (error := task.exception()):
-            report("command_broken", error)
-        raise

@@ -1,13 +1,14 @@
 """The open sockets: how many one address and one visitor may have, and closing them all at shutdown.
 
-Bounds: `sockets_per_address` and `sockets_per_visitor` of the settings; `DRAIN_S` for the last farewell.
+Bounds: `sockets_per_address` and `sockets_per_visitor` of the settings; at shutdown
+`LAST_LOOK_S` for what was answered last, and `DRAIN_S` for the last farewell.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -16,7 +17,8 @@ import structlog
 from assistant.config import GatewaySettings
 from assistant.gateway.protocol import CloseCode, Refusal
 
-DRAIN_S = 10.0
+LAST_LOOK_S = 1.0
+DRAIN_S = 6.0
 
 log = structlog.get_logger()
 
@@ -35,6 +37,7 @@ class Sockets:
         self._settings = settings
         self._num_by_address: defaultdict[str, int] = defaultdict(int)
         self._by_visitor: defaultdict[str, list[Closable]] = defaultdict(list)
+        self._visitor_left: dict[str, asyncio.Event] = {}
         self._open: set[Closable] = set()
         self._all_closed = asyncio.Event()
         self.is_draining = False
@@ -87,18 +90,51 @@ class Sockets:
                 theirs.remove(socket)
             if not self._by_visitor.get(visitor_id):
                 self._by_visitor.pop(visitor_id, None)
+                if (left := self._visitor_left.pop(visitor_id, None)) is not None:
+                    left.set()
 
-    async def drain(self) -> None:
-        """Close all sockets with 4503 and let no new one in."""
+    def num_of(self, visitor_id: str) -> int:
+        """How many sockets the visitor has open in this process."""
+        return len(self._by_visitor.get(visitor_id, ()))
+
+    async def end_visitor(self, visitor_id: str, code: CloseCode, *, within_s: float) -> bool:
+        """Close all sockets of a visitor; False where one is still open after ``within_s``."""
+        theirs = self._by_visitor.get(visitor_id)
+        if not theirs:
+            return True
+        left = self._visitor_left.setdefault(visitor_id, asyncio.Event())
+        for socket in list(theirs):
+            socket.end(code)
+        try:
+            async with asyncio.timeout(within_s):
+                await left.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def drain(self, turns: Awaitable[None] | None = None) -> None:
+        """Let no new socket in and close all with 4503, those that wait for one of these turns after it has ended."""
         self.is_draining = True
-        if not self._open:
-            return
         log.info("draining", sockets=len(self._open))
-        self._all_closed.clear()
+        self._end_all()
+        if turns is not None:
+            await turns
+        if not await self._closed_within(LAST_LOOK_S):
+            self._end_all()  # these read too slowly for a last look
+        if not await self._closed_within(DRAIN_S):
+            log.warning("sockets_left_open", sockets=len(self._open))
+
+    def _end_all(self) -> None:
         for socket in list(self._open):
             socket.end(CloseCode.DRAINING)
+
+    async def _closed_within(self, seconds: float) -> bool:
+        self._all_closed.clear()
+        if not self._open:
+            return True
         try:
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout(seconds):
                 await self._all_closed.wait()
         except TimeoutError:
-            log.warning("sockets_left_open", sockets=len(self._open))
+            return False
+        return True

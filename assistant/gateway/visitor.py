@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -25,13 +26,18 @@ async def visitor_socket(request: web.Request) -> web.WebSocketResponse:
     """``GET /v1/ws``: a visitor's socket. Raises `Refusal` before the upgrade."""
     gateway = request.app[GATEWAY]
     address = gateway.address(request)
-    gateway.limits.handshake(address)
+    await gateway.limits.handshake(address)
     with gateway.sockets.admit(address):
-        wire = Wire(request, gateway.parts.settings.gateway)
-        await wire.websocket.prepare(request)
-        socket = VisitorSocket(gateway, wire, origin=request.headers.get("Origin"))
-        with gateway.sockets.opened(socket), gateway.metrics.sockets.track_inprogress():
-            await socket.run()
+        async with gateway.places.admit(address):
+            return await _run(gateway, request)
+
+
+async def _run(gateway: Gateway, request: web.Request) -> web.WebSocketResponse:
+    wire = Wire(request, gateway.parts.settings.gateway)
+    await wire.websocket.prepare(request)
+    socket = VisitorSocket(gateway, wire, origin=request.headers.get("Origin"))
+    with gateway.sockets.opened(socket), gateway.metrics.sockets.track_inprogress():
+        await socket.run()
     return wire.websocket
 
 
@@ -43,10 +49,18 @@ class VisitorSocket:
         self._wire = wire
         self._origin = origin
         self._end: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
+        self._session: Session | None = None
+        self._is_retiring = False
 
     def end(self, code: CloseCode) -> None:
-        """Ask it to close; returns at once."""
-        if not self._end.done():
+        """Ask it to close; returns at once.
+
+        Asked the first time because the server goes away, it closes once what is being answered is answered and sent.
+        """
+        if code is CloseCode.DRAINING and self._session is not None and not self._is_retiring:
+            self._is_retiring = True
+            self._session.retire()
+        elif not self._end.done():
             self._end.set_result(code)
 
     async def run(self) -> None:
@@ -71,15 +85,17 @@ class VisitorSocket:
         hello = await self._hello()
         ticket = await self._redeem(hello)
         locale = hello.locale or ticket.locale
-        resumption = await resume(self._gateway.parts.log, ticket.visitor, hello, locale=locale)
+        gateway = self._gateway
+        resumption = await resume(gateway.parts.log, gateway.reservations, ticket.visitor, hello, locale=locale)
         conversation_id, visitor = resumption.head.conversation_id, ticket.visitor
         speaker = Speaker(conversation_id, visitor.visitor_id, visitor.tenant, locale)
-        joined = self._gateway.sockets.joined(self, visitor.visitor_id)
-        with joined, self._gateway.parts.bus.watch(conversation_id) as wake:
-            self._log_opened(speaker, resumption)
-            session = Session(self._gateway, self._wire, speaker, resumption, wake=wake)
-            tasks.create_task(session.write())
-            await session.read()
+        joined = gateway.sockets.joined(self, visitor.visitor_id)
+        async with gateway.places.joined(visitor.visitor_id, partial(self.end, CloseCode.REPLACED)):
+            with joined, gateway.parts.bus.watch(conversation_id) as wake:
+                self._log_opened(speaker, resumption)
+                self._session = Session(gateway, self._wire, speaker, resumption, wake=wake)
+                tasks.create_task(self._session.write())
+                await self._session.read()
 
     async def _hello(self) -> Hello:
         settings = self._gateway.parts.settings.gateway
@@ -96,7 +112,7 @@ class VisitorSocket:
 
     async def _redeem(self, hello: Hello) -> Ticket:
         try:
-            return self._gateway.tickets.redeem(hello.token, origin=self._origin)
+            return await self._gateway.tickets.redeem(hello.token, origin=self._origin)
         except Refusal as refusal:
             await self._refuse(refusal)
 

@@ -1,12 +1,16 @@
 """A websocket as the gateway sees it: text in, frames out, one way to end.
 
 Bounds: a frame is at most ``max_frame_bytes`` (4413); what is announced as more than `HARD_LIMIT` times
-that is closed by aiohttp with 1009 before it is read. `CLOSE_S` for the last farewell.
+that is closed by aiohttp with 1009 before it is read. What is sent and not read is at most two of aiohttp's
+buffers of 64 KiB and one frame; whoever takes nothing of it for ``slow_reader_s`` is closed (4408).
+`CLOSE_S` for the last farewell.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import random
 
 from aiohttp import WSMsgType, web
 
@@ -15,7 +19,8 @@ from assistant.gateway.frames import Frame, to_json
 from assistant.gateway.protocol import CloseCode, Refusal
 
 HARD_LIMIT = 2
-CLOSE_S = 5.0
+CLOSE_S = 4.0
+DRAINING_RETRY_MS = (1_000, 5_000)  # spread, so that a server that comes back is not stormed
 ABNORMAL = 1006  # RFC 6455: the connection ended without a close frame
 
 
@@ -33,6 +38,7 @@ class Wire:
     def __init__(self, request: web.Request, settings: GatewaySettings) -> None:
         self._request = request
         self._max_frame_bytes = settings.max_frame_bytes
+        self._slow_reader_s = settings.slow_reader_s
         self.websocket = web.WebSocketResponse(
             heartbeat=settings.heartbeat_s,
             max_msg_size=HARD_LIMIT * settings.max_frame_bytes,
@@ -58,9 +64,12 @@ class Wire:
         return str(message.data)
 
     async def send(self, frame: Frame) -> None:
-        """Send a frame, waiting while the other side reads too slowly. Raises `Ended`."""
+        """Send a frame, waiting while the other side reads too slowly. Raises `Ended`, also where it reads nothing."""
         try:
-            await self.websocket.send_str(to_json(frame))
+            async with asyncio.timeout(self._slow_reader_s):
+                await self.websocket.send_str(to_json(frame))
+        except TimeoutError as error:
+            raise Ended(CloseCode.IDLE) from error
         except ConnectionError as error:
             raise Ended from error
 
@@ -70,8 +79,15 @@ class Wire:
             with contextlib.suppress(ConnectionError):
                 # aiohttp shares one future among all who wait for a full buffer, and a cancelled `send` leaves it
                 # cancelled: who drains next gets a CancelledError that nobody asked for.
-                await self.websocket.close(code=code, message=code.name.lower().encode(), drain=False)
+                await self.websocket.close(code=code, message=_reason(code).encode(), drain=False)
         closed_with = self.websocket.close_code or ABNORMAL
         if closed_with == ABNORMAL and self._request.transport is not None:
             self._request.transport.abort()  # aiohttp only closes it, and waits for ever for buffers that nobody reads
         return code or closed_with
+
+
+def _reason(code: CloseCode) -> str:
+    """What the close frame says: the code's name, and for a server that goes away when to come back."""
+    if code is not CloseCode.DRAINING:
+        return code.name.lower()
+    return f"draining; retry_after_ms={random.randint(*DRAINING_RETRY_MS)}"  # noqa: S311 - a spread, no secret

@@ -27,7 +27,7 @@ class Bars:
     protective: float
 
 
-BARS = {"en": Bars(0.65, 0.42, 0.65), "zh": Bars(0.75, 0.60, 0.72)}
+BARS = {"en": Bars(0.60, 0.42, 0.62), "zh": Bars(0.65, 0.55, 0.65)}
 OTHER_BARS = Bars(0.90, 0.75, 0.95)
 
 

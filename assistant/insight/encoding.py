@@ -14,6 +14,9 @@ Vectors = npt.NDArray[np.float32]
 
 ENGLISH = "en"
 
+PASSAGE_SCALE = 2.0
+"""The vectors of the encoder for passages lie in a narrow cone: unscaled, a regularised head hardly sees them."""
+
 
 class Encoder(Protocol):
     """Texts to vectors whose inner product is their cosine. Blocking and thread-safe."""
@@ -24,10 +27,14 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EncoderPair:
-    """The encoder for English and the one for every language; they may be the same object."""
+    """The encoder for English and the one for every language; they may be the same object.
+
+    ``passage`` finds passages; a head may look through it too.
+    """
 
     english: Encoder
     multilingual: Encoder
+    passage: Encoder | None = None
 
     def features(self, texts: Sequence[str], *, language: str) -> Vectors:
         """What a linear head sees of texts in one language; each encoder computes once.
@@ -35,7 +42,9 @@ class EncoderPair:
         English rows are both encoders' vectors side by side: together they separate labels better than each alone.
         The English encoder knows no other language, so elsewhere the multilingual one stands alone.
         """
-        multilingual = self.multilingual.encode(texts)
-        if language != ENGLISH or self.english is self.multilingual:
-            return multilingual
-        return np.hstack([self.english.encode(texts), multilingual])
+        views = [self.multilingual.encode(texts)]
+        if language == ENGLISH and self.english is not self.multilingual:
+            views.insert(0, self.english.encode(texts))
+        if self.passage is not None and self.passage is not self.multilingual:
+            views.append(PASSAGE_SCALE * self.passage.encode(texts))
+        return np.hstack(views)

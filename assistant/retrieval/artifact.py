@@ -1,4 +1,4 @@
-"""The index on disk: a folder with ``manifest.json`` and the three files it names.
+"""The index on disk: a folder with ``manifest.json`` and the files it names, one for the vectors of each encoder.
 
 The files' names contain their sha256, and the manifest is replaced last by one rename. So a reader
 sees the old index or the new one, whenever a save is cut off, and a full disk leaves the old one
@@ -21,27 +21,26 @@ from pydantic import TypeAdapter, ValidationError
 
 from assistant.config import Settings
 from assistant.errors import IndexArtifactError, StorageError
-from assistant.retrieval.embedding import Encoders
+from assistant.retrieval.embedding import SYSTEMS, Encoders, System
 from assistant.retrieval.entries import Entry, Knowledge
 from assistant.retrieval.index import (
     EncoderIdentity,
     FaqIndex,
     Progress,
     build_index,
-    english_parts,
     groups_of,
     lexical_of,
-    multilingual_parts,
+    parts_for,
 )
 from assistant.retrieval.overlay import load_all
 from assistant.retrieval.parts import Part
 from assistant.retrieval.table import VectorTable
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 REBUILD = "Run `assistant index` to build it again."
 
-_SUFFIXES = {"entries": ".jsonl", "english": ".faiss", "multilingual": ".faiss"}
+ENTRIES = "entries"
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +61,8 @@ class Manifest:
     created: datetime
     content_hash: str
     num_entries: int
-    num_vectors: dict[str, int]
-    encoders: dict[str, EncoderIdentity]
+    num_vectors: dict[System, int]
+    encoders: dict[System, EncoderIdentity]
     files: dict[str, StoredFile]
 
 
@@ -90,17 +89,15 @@ def open_or_build(
         log.info("index.not_usable", cause=error.message)
     index = build_index(knowledge, encoders, previous=previous, progress=progress)
     save_index(index, settings.index_dir)
-    log.info("index.built", num_entries=len(index.entries), num_vectors=len(index.english) + len(index.multilingual))
+    log.info("index.built", num_entries=len(index.entries), num_vectors=index.num_vectors)
     return index, knowledge
 
 
 def save_index(index: FaqIndex, folder: Path) -> None:
     """Write ``index`` into ``folder`` in place of what is there. Raises `StorageError`; then the old one stays."""
-    contents = {
-        "entries": b"".join(_ENTRY.dump_json(entry) + b"\n" for entry in index.entries),
-        "english": index.english.to_bytes(),
-        "multilingual": index.multilingual.to_bytes(),
-    }
+    contents: dict[str, bytes] = {
+        ENTRIES: b"".join(_ENTRY.dump_json(entry) + b"\n" for entry in index.entries),
+    } | {system: table.to_bytes() for system, table in index.tables.items()}
     manifest = _manifest(index, contents)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,15 +115,13 @@ def load_index(folder: Path, encoders: Encoders) -> FaqIndex:
     manifest = _read_manifest(folder)
     _check_encoders(folder, manifest, encoders)
     contents = _read_files(folder, manifest)
-    entries = tuple(_ENTRY.validate_json(line) for line in contents["entries"].splitlines())
+    entries = tuple(_ENTRY.validate_json(line) for line in contents[ENTRIES].splitlines())
     return FaqIndex(
         entries=entries,
         content_hash=manifest.content_hash,
         created=manifest.created,
-        english=_table(folder, english_parts(entries), contents["english"]),
-        multilingual=_table(folder, multilingual_parts(entries), contents["multilingual"]),
-        english_encoder=manifest.encoders["english"],
-        multilingual_encoder=manifest.encoders["multilingual"],
+        tables={system: _table(folder, parts_for(system, entries), contents[system]) for system in manifest.encoders},
+        encoders=manifest.encoders,
         groups=groups_of(entries),
         lexical=lexical_of(entries),
     )
@@ -146,9 +141,9 @@ def _manifest(index: FaqIndex, contents: Mapping[str, bytes]) -> Manifest:
         created=index.created,
         content_hash=index.content_hash,
         num_entries=len(index.entries),
-        num_vectors={"english": len(index.english), "multilingual": len(index.multilingual)},
-        encoders={"english": index.english_encoder, "multilingual": index.multilingual_encoder},
-        files={part: StoredFile(f"{part}-{sha[:16]}{_SUFFIXES[part]}", sha) for part, sha in digests.items()},
+        num_vectors={system: len(table) for system, table in index.tables.items()},
+        encoders=dict(index.encoders),
+        files={part: StoredFile(f"{part}-{sha[:16]}{_suffix(part)}", sha) for part, sha in digests.items()},
     )
 
 
@@ -186,7 +181,7 @@ def _remove_unnamed(folder: Path) -> None:
         named = {file.name for file in _read_manifest(folder).files.values()}
     except IndexArtifactError:
         named = set()
-    for pattern in (*(f"{part}-*{suffix}" for part, suffix in _SUFFIXES.items()), "*.tmp"):
+    for pattern in (*(f"{part}-*{_suffix(part)}" for part in (ENTRIES, *SYSTEMS)), "*.tmp"):
         for path in folder.glob(pattern):
             if path.name not in named:
                 with suppress(OSError):  # a file too many does no harm
@@ -211,28 +206,41 @@ def _read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise IndexArtifactError(f"The index's {path} has a wrong {field}.", fix=REBUILD) from error
-    if set(manifest.files) != set(_SUFFIXES) or set(manifest.encoders) != {"english", "multilingual"}:
-        raise IndexArtifactError(f"The index's {path} names other parts than {', '.join(_SUFFIXES)}.", fix=REBUILD)
+    if set(manifest.files) != {ENTRIES, *manifest.encoders}:
+        raise IndexArtifactError(f"The index's {path} names other parts than its encoders'.", fix=REBUILD)
     return manifest
 
 
 def _check_encoders(folder: Path, manifest: Manifest, encoders: Encoders) -> None:
-    for part, encoder in (("english", encoders.english), ("multilingual", encoders.multilingual)):
-        made, ours = manifest.encoders[part], EncoderIdentity.of(encoder)
-        for name, theirs, own in (
-            ("name", made.name, ours.name),
-            ("dimension", made.dimension, ours.dimension),
-            ("fingerprint", made.fingerprint, ours.fingerprint),
-        ):
-            if theirs != own:
-                raise IndexArtifactError(
-                    f"The index in {folder} was made with another {part} encoder: {name} {theirs}, not {own}.",
-                    fix=REBUILD,
-                )
+    ours = encoders.by_system()
+    if set(manifest.encoders) != set(ours):
+        raise IndexArtifactError(
+            f"The index in {folder} was made with encoders for {', '.join(manifest.encoders)}, not {', '.join(ours)}.",
+            fix=REBUILD,
+        )
+    for system, encoder in ours.items():
+        _check_encoder(folder, system, manifest.encoders[system], EncoderIdentity.of(encoder))
+
+
+def _check_encoder(folder: Path, system: System, made: EncoderIdentity, ours: EncoderIdentity) -> None:
+    for name, theirs, own in (
+        ("name", made.name, ours.name),
+        ("dimension", made.dimension, ours.dimension),
+        ("fingerprint", made.fingerprint, ours.fingerprint),
+    ):
+        if theirs != own:
+            raise IndexArtifactError(
+                f"The index in {folder} was made with another {system} encoder: {name} {theirs}, not {own}.",
+                fix=REBUILD,
+            )
 
 
 def _read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    return {part: _read(folder, manifest.files[part]) for part in _SUFFIXES}
+    return {part: _read(folder, file) for part, file in manifest.files.items()}
+
+
+def _suffix(part: str) -> str:
+    return ".jsonl" if part == ENTRIES else ".faiss"
 
 
 def _read(folder: Path, file: StoredFile) -> bytes:

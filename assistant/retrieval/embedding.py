@@ -1,17 +1,22 @@
-"""The sentence encoders: English by all-MiniLM-L6-v2, other languages and across languages by USE.
+"""The sentence encoders: all-MiniLM-L6-v2 for English, USE for all languages, multilingual-e5-small to find passages.
 
 Any sentence-transformers model can take their place by folder or Hugging Face name. The built-in ones need no
-torch: USE runs in numpy, MiniLM in 8 bits on onnxruntime where that is installed (`onnx_encoder`).
+torch: USE runs in numpy, the others in 8 bits on onnxruntime where that is installed (`onnx_encoder`, `e5`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +30,10 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 MULTILINGUAL_USE = "use-multilingual-v3"
+E5 = "multilingual-e5-small"
 ENGLISH = "en"
 BATCH_TEXTS = 16
+MANY_TEXTS = 4
 
 CONVERTED = "onnx-int8"
 """The folder inside a model's own that holds what `onnx_encoder` made of it."""
@@ -37,6 +44,20 @@ _OTHER_RUNTIMES = ("onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.md")
 
 Vectors = npt.NDArray[np.float32]
 """Shape (texts, dimension), each row of length 1."""
+
+Role = Literal["query", "passage"]
+"""Whether a text asks, or may answer."""
+
+PREFIXES: Mapping[Role, str] = MappingProxyType({"query": "query: ", "passage": "passage: "})
+"""What the models of the E5 family were trained to see before a text."""
+
+System = Literal["english", "multilingual", "passage"]
+"""What an encoder is for: English texts, texts in any language, passages that answer a question in any language."""
+
+SYSTEMS: tuple[System, ...] = ("english", "multilingual", "passage")
+
+# The older models of the family do not say themselves what goes before their texts.
+_E5_NAME = re.compile(r"(?<![a-z0-9])e5(?![a-z0-9])", re.IGNORECASE)
 
 log = structlog.get_logger(__name__)
 
@@ -56,20 +77,26 @@ class Encoder(Protocol):
     def fingerprint(self) -> str:
         """What identifies its weights: two encoders of one fingerprint compute the same vectors."""
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """One L2-normalised float32 row per text."""
+    def encode(self, texts: Sequence[str], role: Role = "query") -> Vectors:
+        """One L2-normalised float32 row per text. Most encoders make no difference between the roles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoders:
-    """The two encoders of an index; they may be the same object."""
+    """The encoders of an index; two of them may be the same object, and there may be none for passages."""
 
     english: Encoder
     multilingual: Encoder
+    passage: Encoder | None = None
 
-    def for_language(self, language: str) -> Encoder:
-        """The encoder for text in ``language`` (ISO 639-1)."""
-        return self.english if language == ENGLISH else self.multilingual
+    def by_system(self) -> dict[System, Encoder]:
+        """Those that there are."""
+        found: dict[System, Encoder | None] = {
+            "english": self.english,
+            "multilingual": self.multilingual,
+            "passage": self.passage,
+        }
+        return {system: encoder for system, encoder in found.items() if encoder is not None}
 
 
 class SentenceEncoder:
@@ -86,12 +113,13 @@ class SentenceEncoder:
         self.fingerprint = fingerprint
         self.dimension = _dimension(model, name)
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """One L2-normalised float32 row per text, in the order given."""
+    def encode(self, texts: Sequence[str], role: Role = "query") -> Vectors:
+        """One L2-normalised float32 row per text, in the order given; the model's own prompts go before them."""
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
+        encode = self._model.encode_query if role == "query" else self._model.encode_document
         with self._turn:
-            vectors = self._model.encode(
+            vectors = encode(
                 encodable(texts),
                 batch_size=BATCH_TEXTS,
                 show_progress_bar=False,
@@ -102,16 +130,33 @@ class SentenceEncoder:
 
 
 def load_encoders(settings: Settings) -> Encoders:
-    """Load both encoders: two seconds for the built-in ones, about ten with torch.
+    """Load the encoders: three seconds for the built-in ones, about ten with torch.
 
-    The first time, the English one is converted for onnxruntime, which takes about 20 s more.
+    The first time, two are converted for onnxruntime, which takes about a minute more.
     Raises `ModelMissing` if one is not on this machine, `ModelError` if it is no sentence encoder.
     """
     turn = threading.Lock()
-    english = _load(settings, settings.retrieval.english_encoder, turn)
-    if settings.retrieval.multilingual_encoder == settings.retrieval.english_encoder:
-        return Encoders(english, english)
-    return Encoders(english, _load(settings, settings.retrieval.multilingual_encoder, turn))
+    chosen = settings.retrieval
+    loaded = {name: _load(settings, name, turn) for name in chosen.encoders}
+    return Encoders(
+        english=loaded[chosen.english_encoder],
+        multilingual=loaded[chosen.multilingual_encoder],
+        passage=loaded[chosen.passage_encoder] if chosen.passage_encoder else None,
+    )
+
+
+def one_by_one(encode: Callable[[str], Vectors], texts: Sequence[str], dimension: int) -> Vectors:
+    """Each text's row by ``encode``, which computes on one core; many texts are spread over all of them."""
+    vectors = np.empty((len(texts), dimension), dtype=np.float32)
+    spread = _workers().map if len(texts) >= MANY_TEXTS else map
+    for number, row in enumerate(spread(encode, encodable(texts))):
+        vectors[number] = row
+    return vectors
+
+
+@lru_cache(maxsize=1)
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="encode")
 
 
 def encodable(texts: Sequence[str]) -> list[str]:
@@ -128,6 +173,10 @@ def _load(settings: Settings, name: str, turn: threading.Lock) -> Encoder:
     folder = path if isinstance(path, Path) else _fetched(settings, path)
     fingerprint = _fingerprint(_files(folder))
     converted = _load_converted(settings, folder, name, fingerprint) if name in BUILT_IN else None
+    if converted is None and name == E5:
+        from assistant.retrieval.e5_torch import TorchE5
+
+        return TorchE5(folder, name=name, fingerprint=fingerprint)
     return converted or SentenceEncoder(_open(folder, settings, name), name=name, fingerprint=fingerprint, turn=turn)
 
 
@@ -136,10 +185,11 @@ def _load_converted(settings: Settings, folder: Path, name: str, fingerprint: st
     runtime = settings.retrieval.encoder_runtime
     if runtime == "torch" or (runtime == "auto" and settings.generation.device == "cuda"):
         return None
+    from assistant.retrieval.e5 import load_e5
     from assistant.retrieval.onnx_encoder import load_int8
 
     try:
-        return load_int8(folder, name=name, fingerprint=fingerprint)
+        return (load_e5 if name == E5 else load_int8)(folder, name=name, fingerprint=fingerprint)
     except (ModelError, StorageError) as error:
         if runtime == "onnx":
             raise
@@ -152,9 +202,10 @@ def _open(folder: Path, settings: Settings, name: str) -> SentenceTransformer:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # a bar for a fraction of a second
+    prompts = {"query": PREFIXES["query"], "document": PREFIXES["passage"]} if _E5_NAME.search(name) else None
     device = None if settings.generation.device == "auto" else settings.generation.device
     try:
-        return SentenceTransformer(str(folder), device=device, local_files_only=True)
+        return SentenceTransformer(str(folder), device=device, local_files_only=True, prompts=prompts)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(
             f"The encoder {name!r} in {folder} cannot be loaded: {error}.",

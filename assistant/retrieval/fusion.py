@@ -1,4 +1,4 @@
-"""One ranking out of three: shared words (BM25), the English encoder and the multilingual one.
+"""One ranking out of four: shared words (BM25) and the encoders for English, for all languages and for passages.
 
 Each system's scores are divided by their own spread over the entries and added with weights that depend on the
 query's language, the entry's, and on whether the entry asks a question at all. Reciprocal rank fusion was
@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from assistant.retrieval.embedding import System
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -32,49 +34,88 @@ class Weights:
     lexical: float
     english: float
     multilingual: float
+    passage: float = 0.0
+
+    def of(self, system: System) -> float:
+        """An encoder's weight."""
+        return {"english": self.english, "multilingual": self.multilingual, "passage": self.passage}[system]
 
 
 # A customer's question and the FAQ's are seldom put in the same words, so words hardly count where questions are
 # compared: on StackFAQ hit@1 fell from 0.958 to 0.928 with three tenths. To find an answer by its text they count, and
-# where an entry has a dozen wordings: on wordings that were held out of the demo FAQ, and on answer cases, hit@1 rose
-# from 0.51 to 0.56 and from 0.81 to 0.85 in English with a fifth and both encoders, and in Chinese with three tenths.
+# where an entry has a dozen wordings. The encoder for passages was worse than MiniLM at English questions (0.95 with a
+# fifth of it) and better at all else; hit@1 without and with it, on the public data and the demo FAQ: Chinese questions
+# 0.56 and 0.60, with many wordings 0.85 and 0.90, texts 0.950 and 0.956; English with many wordings 0.85 and 0.89;
+# a third language 0.78 and 0.88; texts in another language 0.74 and 0.84. Neighbouring weights differ by a hundredth.
 _ENGLISH: dict[Form, Weights] = {
+    "question": Weights(0.05, 0.95, 0),
+    "taught": Weights(0.2, 0.5, 0, 0.3),
+    "text": Weights(0.35, 0.3, 0, 0.35),
+}
+_CHINESE: dict[Form, Weights] = {
+    "question": Weights(0.1, 0, 0.3, 0.6),
+    "taught": Weights(0.2, 0, 0.4, 0.4),
+    "text": Weights(0.3, 0, 0, 0.7),
+}
+_OTHER: dict[Form, Weights] = {
+    "question": Weights(0.05, 0, 0.2, 0.75),
+    "taught": Weights(0.15, 0, 0.3, 0.55),
+    "text": Weights(0.3, 0, 0, 0.7),
+}
+_ACROSS = Weights(0, 0, 0.3, 0.7)
+
+# Without an encoder for passages.
+_ENGLISH_OF_TWO: dict[Form, Weights] = {
     "question": Weights(0.05, 0.95, 0),
     "taught": Weights(0.2, 0.4, 0.4),
     "text": Weights(0.4, 0.6, 0),
 }
-_CHINESE: dict[Form, Weights] = {
+_CHINESE_OF_TWO: dict[Form, Weights] = {
     "question": Weights(0.15, 0, 0.85),
     "taught": Weights(0.3, 0, 0.7),
     "text": Weights(0.35, 0.3, 0.35),
 }
-_CHINESE_WITH_LATIN: dict[Form, Weights] = {
+_CHINESE_WITH_LATIN_OF_TWO: dict[Form, Weights] = {
     "question": Weights(0.15, 0.2, 0.65),
     "taught": Weights(0.3, 0.1, 0.6),
     "text": Weights(0.35, 0.3, 0.35),
 }
-_OTHER: dict[Form, Weights] = {
+_OTHER_OF_TWO: dict[Form, Weights] = {
     "question": Weights(0.05, 0, 0.95),
     "taught": Weights(0.3, 0, 0.7),
     "text": Weights(0.4, 0, 0.6),
 }
-_ACROSS = Weights(0, 0, 1)
+_ACROSS_OF_TWO = Weights(0, 0, 1)
 
 _LATIN_WORD = re.compile(r"[A-Za-z]{2}")
 
 
-def weights(query: str, query_language: str, entry_language: str, form: Form) -> Weights:
+def weights(query: str, query_language: str, entry_language: str, form: Form, *, has_passage: bool = True) -> Weights:
     """How to weigh the systems for this query and entries of these languages (ISO 639-1).
 
-    The English encoder reads the Latin words of a Chinese question; in one without any it only misleads.
+    Without an encoder for passages, the English one reads the Latin words of a Chinese question; in one without any it
+    only misleads.
     """
     if query_language != entry_language:
-        return _ACROSS
+        return _ACROSS if has_passage else _ACROSS_OF_TWO
     if query_language == "en":
-        return _ENGLISH[form]
-    if query_language == "zh":
-        return (_CHINESE_WITH_LATIN if _LATIN_WORD.search(query) else _CHINESE)[form]
-    return _OTHER[form]
+        return (_ENGLISH if has_passage else _ENGLISH_OF_TWO)[form]
+    if query_language != "zh":
+        return (_OTHER if has_passage else _OTHER_OF_TWO)[form]
+    if has_passage:
+        return _CHINESE[form]
+    return (_CHINESE_WITH_LATIN_OF_TWO if _LATIN_WORD.search(query) else _CHINESE_OF_TWO)[form]
+
+
+UNRELATED = {"multilingual-e5-small": 0.75}
+"""What cosine an encoder gives texts that have nothing to do with each other, where it is far from 0."""
+
+
+def likeness(cosines: Floats, encoder: str) -> Floats:
+    """The cosines of the encoder of this name, stretched so that unrelated texts lie near 0."""
+    unrelated = UNRELATED.get(encoder, 0.0)
+    stretched: Floats = (cosines - unrelated) / (1 - unrelated)
+    return stretched
 
 
 # How much the whole entry counts beside its best part (question, wording, sentence of the answer).

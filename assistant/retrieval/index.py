@@ -1,8 +1,8 @@
 """The vectors and words of all entries, searchable.
 
 Entries are ordered by tenant, language and form, so each tenant's own ones are one run of rows, and a search is told
-the run: it cannot see another tenant's. The multilingual encoder embeds every entry, the English one those that it
-helps to find. An index never changes: a new one replaces it.
+the run: it cannot see another tenant's. Each encoder has a table of its own; the English one embeds only the entries
+that it helps to find. An index never changes: a new one replaces it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from itertools import groupby
 
 import numpy as np
 
-from assistant.retrieval.embedding import BATCH_TEXTS, Encoder, Encoders, Vectors
+from assistant.retrieval.embedding import BATCH_TEXTS, Encoder, Encoders, Role, System, Vectors
 from assistant.retrieval.entries import Entry, Knowledge
 from assistant.retrieval.fusion import Form
 from assistant.retrieval.lexical import LexicalIndex
 from assistant.retrieval.parts import Part, form_of, is_text, parts_of
 from assistant.retrieval.table import VectorTable
+
+_Text = tuple[str, Role]
 
 Progress = Callable[[int, int], None]
 """Called with the number of texts done and of all texts."""
@@ -56,7 +58,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class FaqIndex:
-    """An immutable snapshot: entries in the order of `ordered`, their vectors by both encoders, their words.
+    """An immutable snapshot: entries in the order of `ordered`, their vectors by each encoder, their words.
 
     ``lexical`` has an index for each tenant and language, numbered from the first of its entries.
     """
@@ -64,12 +66,15 @@ class FaqIndex:
     entries: tuple[Entry, ...]
     content_hash: str
     created: datetime
-    english: VectorTable
-    multilingual: VectorTable
-    english_encoder: EncoderIdentity
-    multilingual_encoder: EncoderIdentity
+    tables: Mapping[System, VectorTable]
+    encoders: Mapping[System, EncoderIdentity]
     groups: tuple[Group, ...]
     lexical: Mapping[tuple[str, str], LexicalIndex]
+
+    @property
+    def num_vectors(self) -> int:
+        """By all encoders together."""
+        return sum(len(table) for table in self.tables.values())
 
     def is_current(self, content_hash: str) -> bool:
         """Whether it was built from knowledge with this ``Knowledge.content_hash``."""
@@ -81,18 +86,20 @@ def build_index(
 ) -> FaqIndex:
     """Embed every entry, a few milliseconds per text; what ``previous`` embedded alike is taken from it. Blocking."""
     entries = ordered(knowledge.entries)
-    english, multilingual = english_parts(entries), multilingual_parts(entries)
-    known_english = _known(previous, encoders.english, is_english=True)
-    known = _known(previous, encoders.multilingual, is_english=False)
-    work = _Work(_new_texts(english, known_english), _new_texts(multilingual, known), progress)
+    parts = {system: parts_for(system, entries) for system in encoders.by_system()}
+    known = {system: _known(previous, system, encoder) for system, encoder in encoders.by_system().items()}
+    new = {system: _new_parts(parts[system], known[system]) for system in parts}
+    work = _Work(sum(map(len, new.values())), progress)
+    tables = {
+        system: _table(parts[system], known[system] | work.encode(encoder, new[system]), encoder)
+        for system, encoder in encoders.by_system().items()
+    }
     return FaqIndex(
         entries=entries,
         content_hash=knowledge.content_hash,
         created=datetime.now(UTC),
-        english=_table(english, known_english | work.english(encoders.english), encoders.english),
-        multilingual=_table(multilingual, known | work.multilingual(encoders.multilingual), encoders.multilingual),
-        english_encoder=EncoderIdentity.of(encoders.english),
-        multilingual_encoder=EncoderIdentity.of(encoders.multilingual),
+        tables=tables,
+        encoders={system: EncoderIdentity.of(encoder) for system, encoder in encoders.by_system().items()},
         groups=groups_of(entries),
         lexical=lexical_of(entries),
     )
@@ -103,14 +110,11 @@ def ordered(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     return tuple(sorted(entries, key=_group_key))
 
 
-def english_parts(entries: Sequence[Entry]) -> list[list[Part]]:
-    """What the English encoder embeds of each entry; nothing of those it does not help to find."""
+def parts_for(system: System, entries: Sequence[Entry]) -> list[list[Part]]:
+    """What an encoder embeds of each entry; the English one nothing of those it does not help to find."""
+    if system != "english":
+        return [parts_of(entry) for entry in entries]
     return [parts_of(entry) if entry.lang in ENGLISH_HELPS else [] for entry in entries]
-
-
-def multilingual_parts(entries: Sequence[Entry]) -> list[list[Part]]:
-    """What the multilingual encoder embeds of each entry."""
-    return [parts_of(entry) for entry in entries]
 
 
 def groups_of(entries: Sequence[Entry]) -> tuple[Group, ...]:
@@ -137,50 +141,50 @@ def _words(entry: Entry) -> str:
     return "\n".join((entry.question, *entry.wordings, entry.answer))
 
 
-def _known(previous: FaqIndex | None, encoder: Encoder, *, is_english: bool) -> dict[str, Vectors]:
-    """The vectors that ``previous`` has from this same encoder, by their text."""
-    if previous is None:
+def _known(previous: FaqIndex | None, system: System, encoder: Encoder) -> dict[_Text, Vectors]:
+    """The vectors that ``previous`` has from this same encoder."""
+    if previous is None or previous.encoders.get(system) != EncoderIdentity.of(encoder):
         return {}
-    identity = previous.english_encoder if is_english else previous.multilingual_encoder
-    if identity != EncoderIdentity.of(encoder):
-        return {}
-    table = previous.english if is_english else previous.multilingual
-    parts = english_parts(previous.entries) if is_english else multilingual_parts(previous.entries)
-    texts = [part.text for entry in parts for part in entry]
+    table = previous.tables[system]
+    texts = [_text(part) for entry in parts_for(system, previous.entries) for part in entry]
     return dict(zip(texts, table.rows(np.arange(len(texts))), strict=True))
 
 
-def _new_texts(parts: Sequence[Sequence[Part]], known: Mapping[str, Vectors]) -> list[str]:
+def _text(part: Part) -> _Text:
+    return part.text, part.role
+
+
+def _new_parts(parts: Sequence[Sequence[Part]], known: Mapping[_Text, Vectors]) -> list[_Text]:
     """Each text once, the long ones together: a batch takes as long as its longest."""
-    texts = dict.fromkeys(part.text for entry in parts for part in entry if part.text not in known)
-    return sorted(texts, key=len)
+    texts = dict.fromkeys(_text(part) for entry in parts for part in entry)
+    return sorted((text for text in texts if text not in known), key=lambda text: (text[1], len(text[0])))
 
 
 class _Work:
-    """The texts to embed, with one progress over both encoders."""
+    """The texts to embed, with one progress over all encoders."""
 
-    def __init__(self, english: Sequence[str], multilingual: Sequence[str], progress: Progress | None) -> None:
-        self._english = english
-        self._multilingual = multilingual
+    def __init__(self, num_texts: int, progress: Progress | None) -> None:
+        self._num_texts = num_texts
+        self._num_done = 0
         self._progress = progress
 
-    def english(self, encoder: Encoder) -> dict[str, Vectors]:
-        return self._encode(encoder, self._english, 0)
-
-    def multilingual(self, encoder: Encoder) -> dict[str, Vectors]:
-        return self._encode(encoder, self._multilingual, len(self._english))
-
-    def _encode(self, encoder: Encoder, texts: Sequence[str], num_done: int) -> dict[str, Vectors]:
-        vectors: dict[str, Vectors] = {}
-        for start in range(0, len(texts), BATCH_TEXTS):
-            batch = texts[start : start + BATCH_TEXTS]
-            vectors |= zip(batch, encoder.encode(batch), strict=True)
-            if self._progress is not None:
-                self._progress(num_done + len(vectors), len(self._english) + len(self._multilingual))
-            time.sleep(0.001)  # the encoder's lock is not fair: let a waiting customer's query go first
+    def encode(self, encoder: Encoder, texts: Sequence[_Text]) -> dict[_Text, Vectors]:
+        vectors: dict[_Text, Vectors] = {}
+        for role, run in groupby(texts, lambda text: text[1]):
+            together = list(run)
+            for start in range(0, len(together), BATCH_TEXTS):
+                batch = together[start : start + BATCH_TEXTS]
+                vectors |= zip(batch, encoder.encode([text for text, _ in batch], role), strict=True)
+                self._advance(len(batch))
         return vectors
 
+    def _advance(self, number: int) -> None:
+        self._num_done += number
+        if self._progress is not None:
+            self._progress(self._num_done, self._num_texts)
+        time.sleep(0.001)  # the encoder's lock is not fair: let a waiting customer's query go first
 
-def _table(parts: Sequence[Sequence[Part]], vectors: Mapping[str, Vectors], encoder: Encoder) -> VectorTable:
-    rows = [vectors[part.text] for entry in parts for part in entry]
+
+def _table(parts: Sequence[Sequence[Part]], vectors: Mapping[_Text, Vectors], encoder: Encoder) -> VectorTable:
+    rows = [vectors[_text(part)] for entry in parts for part in entry]
     return VectorTable.of(parts, np.stack(rows) if rows else np.empty((0, encoder.dimension), dtype=np.float32))

@@ -1,7 +1,6 @@
 """A program that writes a BERT sentence encoder for onnxruntime, its matrices in 8 bits: SOURCE TARGET.
 
-`onnx_encoder` runs it once per model in a process of its own, so that what the exporter and the quantizer
-need and change (half a gigabyte, warnings, logging) ends with it. It imports nothing of the assistant.
+`onnx_conversion` runs it once per model in a process of its own.
 
 Weights and, while it computes, activations are rounded in blocks of 64 numbers with a scale each (block-wise
 quantization; Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization", section 2.1). One scale per
@@ -22,6 +21,9 @@ import torch
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from tokenizers import Tokenizer
 from transformers import AutoModel, PreTrainedModel
+
+from assistant.retrieval.onnx_conversion import MODEL
+from assistant.retrieval.onnx_conversion import PROBES as PROBES_FILE
 
 BLOCK = 64
 INT8_ACTIVATIONS = 4  # onnxruntime's accuracy_level: compute in 8 bits, not only store in them
@@ -59,8 +61,9 @@ def main(source: Path, target: Path) -> None:
     model = SentenceVector(AutoModel.from_pretrained(source, attn_implementation="eager")).eval()
     target.mkdir()
     with torch.inference_mode():
-        (target / "probes.json").write_text(json.dumps(probe_vectors(model, source)), encoding="utf-8")
-        write_int8(model, target / "model.onnx")
+        (target / PROBES_FILE).write_text(json.dumps(probe_vectors(model, source)), encoding="utf-8")
+        length = torch.export.Dim("length", min=SHORTEST, max=LONGEST)
+        write_int8(model, torch.full((1, 16), 1000), {1: length}, target / MODEL)
 
 
 def probe_vectors(model: SentenceVector, source: Path) -> dict[str, list[float]]:
@@ -70,16 +73,15 @@ def probe_vectors(model: SentenceVector, source: Path) -> dict[str, list[float]]
     return {text: model(torch.tensor([tokenizer.encode(text).ids]))[0].tolist() for text in PROBES}
 
 
-def write_int8(model: SentenceVector, path: Path) -> None:
-    """Export ``model`` for one text of any length and round its matrices."""
-    length = torch.export.Dim("length", min=SHORTEST, max=LONGEST)
+def write_int8(model: torch.nn.Module, example: torch.Tensor, lengths: dict[int, object], path: Path) -> None:
+    """Export ``model`` for one text of any length, given an ``example`` of its input, and round its matrices."""
     exported = torch.onnx.export(
         model,
-        (torch.full((1, 16), 1000),),
+        (example,),
         dynamo=True,
-        input_names=["input_ids"],
+        input_names=["input"],
         output_names=["vector"],
-        dynamic_shapes=({1: length},),
+        dynamic_shapes=(lengths,),
         verbose=False,
     )
     assert exported is not None, "the dynamo exporter returns its program"

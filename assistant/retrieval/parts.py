@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from assistant.retrieval.embedding import Role
 from assistant.retrieval.entries import Entry
 from assistant.retrieval.fusion import Form
 from assistant.values import Field
@@ -36,6 +37,11 @@ class Part:
 
     field: Field
     text: str
+
+    @property
+    def role(self) -> Role:
+        """Whether it asks, or may answer."""
+        return "passage" if self.field == "answer" else "query"
 
 
 def is_text(entry: Entry) -> bool:

@@ -7,14 +7,13 @@ fused ranking is then exact but for an entry that no system has among its first 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from assistant.retrieval.calibration import MOST_LEAD, Relation, Situation, confidence
-from assistant.retrieval.embedding import Encoder, Encoders, Vectors
-from assistant.retrieval.fusion import Floats, Weights, blend, lexical_spread, spread, weights
+from assistant.retrieval.embedding import SYSTEMS, Encoders, System, Vectors
+from assistant.retrieval.fusion import Floats, Weights, blend, lexical_spread, likeness, spread, weights
 from assistant.retrieval.index import FaqIndex, Group
 from assistant.retrieval.table import Numbers, VectorTable
 
@@ -23,6 +22,12 @@ NEAR_ROWS = 256
 NEAR_TEXTS = 128
 SAMPLE = 512
 STRESS_WEIGHT = 0.5
+
+_MAY_BE_ONE: tuple[tuple[System, System], ...] = (
+    ("english", "multilingual"),
+    ("passage", "multilingual"),
+    ("passage", "english"),
+)
 
 MOST_LEAD_BY_WORDS = 0.08
 """One rare word in common puts an entry far ahead without saying that it answers."""
@@ -38,24 +43,23 @@ class Query:
         self.language = language
         self.words = f"{text} {stress}".strip()
         self._texts = [text, stress] if stress else [text]
-        self._encoders = encoders
+        self._encoders = encoders.by_system()
+        self._vectors: dict[int, Vectors] = {}
 
-    @cached_property
-    def english(self) -> Vectors:
-        """By the English encoder, shape (dimension,)."""
-        return self._encode(self._encoders.english)
+    @property
+    def systems(self) -> frozenset[System]:
+        """Those that can be asked."""
+        return frozenset(self._encoders)
 
-    @cached_property
-    def multilingual(self) -> Vectors:
-        """By the multilingual encoder, shape (dimension,)."""
-        return self._encode(self._encoders.multilingual)
-
-    def _encode(self, encoder: Encoder) -> Vectors:
-        """The whole query, and its stressed part with half the weight; length 1."""
-        vectors = encoder.encode(self._texts)
-        summed: Vectors = vectors[0] + STRESS_WEIGHT * vectors[1:].sum(axis=0)
-        length = float(np.linalg.norm(summed))
-        return summed / length if length else summed
+    def vector(self, system: System) -> Vectors:
+        """The whole query, and its stressed part with half the weight; shape (dimension,), length 1."""
+        encoder = self._encoders[system]
+        if id(encoder) not in self._vectors:
+            vectors = encoder.encode(self._texts)
+            summed: Vectors = vectors[0] + STRESS_WEIGHT * vectors[1:].sum(axis=0)
+            length = float(np.linalg.norm(summed))
+            self._vectors[id(encoder)] = summed / length if length else summed
+        return self._vectors[id(encoder)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ class Evidence:
     """A group's entries, best first, and what speaks for each.
 
     ``cosines`` are those of the encoders, by their weights; ``coverage`` is how much of the query's words, by their
-    rarity, an entry has (0 to 1).
+    rarity, an entry has (0 to 1); ``scores`` are what all systems say, in spreads over the group, and ``order`` what
+    the entries are ordered by: the same, with a bonus for those in focus.
     """
 
     situation: Situation
@@ -79,6 +84,7 @@ class Evidence:
     cosines: Floats
     coverage: Floats
     scores: Floats
+    order: Floats
 
     def leads(self) -> Floats:
         """How much the first entry is ahead of the second; none of the others leads.
@@ -95,17 +101,18 @@ class Evidence:
         nearer = float(np.clip(self.cosines[place] - self.cosines[place + 1], 0, MOST_LEAD))
         if self.situation.form != "taught":
             return nearer
-        fused = float(self.scores[place] - self.scores[place + 1]) / 10
+        fused = float(self.order[place] - self.order[place + 1]) / 10
         return min(max(fused, 0), nearer + MOST_LEAD_BY_WORDS, MOST_LEAD)
 
 
 @dataclass(frozen=True, slots=True)
-class _System:
+class _View:
     """One encoder's view of a query."""
 
     table: VectorTable
     vector: Vectors
     weight: float
+    encoder: str
 
 
 def rank(index: FaqIndex, group: Group, query: Query, *, limit: int, focus: Numbers | None = None) -> list[Ranked]:
@@ -114,7 +121,7 @@ def rank(index: FaqIndex, group: Group, query: Query, *, limit: int, focus: Numb
     ``focus`` are the numbers of entries about the thing that is spoken of, ascending: they go before others.
     """
     found = gather(index, group, query, limit=limit, focus=focus)
-    sure = confidence(found.situation, found.cosines, found.coverage, found.leads())
+    sure = confidence(found.situation, found.cosines, found.coverage, found.leads(), found.scores)
     # An entry is no less likely than one ranked below it.
     falling = np.maximum.accumulate(sure[::-1])[::-1]
     return [Ranked(int(entry), float(value)) for entry, value in zip(found.entries, falling, strict=True)][:limit]
@@ -123,33 +130,39 @@ def rank(index: FaqIndex, group: Group, query: Query, *, limit: int, focus: Numb
 def gather(index: FaqIndex, group: Group, query: Query, *, limit: int, focus: Numbers | None = None) -> Evidence:
     """What `rank` judges by, of two entries at the least, where there are so many."""
     chosen = route(index, query, group)
-    systems = _systems(index, query, chosen)
+    views = _views(index, query, chosen)
     lexical = _lexical(index, group, query) if chosen.lexical else np.zeros(group.end - group.start, dtype=np.float32)
-    entries = _candidates(group, systems, lexical, limit, focus)
-    cosines = [_cosines(system, group, entries) for system in systems]
+    entries = _candidates(group, views, lexical, limit, focus)
+    cosines = [_cosines(view, group, entries) for view in views]
     scores = chosen.lexical * lexical[entries - group.start] / lexical_spread(lexical)
-    for system, values in zip(systems, cosines, strict=True):
-        scores = scores + system.weight * values / _spread(system, group, entries, values)
-    if focus is not None:
-        scores = scores + FOCUS_BONUS * np.isin(entries, focus)
-    best = np.argsort(-scores, kind="stable")[: max(limit, 2)]
-    mixed = np.average(cosines, axis=0, weights=[system.weight for system in systems])
+    for view, values in zip(views, cosines, strict=True):
+        scores = scores + view.weight * values / _spread(view, group, entries, values)
+    order = scores if focus is None else scores + FOCUS_BONUS * np.isin(entries, focus)
+    best = np.argsort(-order, kind="stable")[: max(limit, 2)]
+    mixed = np.average(cosines, axis=0, weights=[view.weight for view in views])
     covered = lexical[entries[best] - group.start] / _attainable(index, group, query, chosen)
-    return Evidence(situation(index, query.language, group, chosen), entries[best], mixed[best], covered, scores[best])
+    case = situation(index, query.language, group, chosen)
+    return Evidence(case, entries[best], mixed[best], covered, scores[best], order[best])
 
 
 def route(index: FaqIndex, query: Query, group: Group) -> Weights:
-    """How the systems are weighed for this group; one encoder that does for both is asked once."""
-    chosen = weights(query.words, query.language, group.language, group.form)
-    if chosen.english and chosen.multilingual and index.english_encoder == index.multilingual_encoder:
-        return Weights(chosen.lexical, 0, chosen.english + chosen.multilingual)
+    """How the systems are weighed for this group; an encoder that serves as two of them is asked once."""
+    chosen = weights(query.words, query.language, group.language, group.form, has_passage="passage" in query.systems)
+    for system, other in _MAY_BE_ONE:
+        chosen = _asked_once(index, chosen, system, other)
     return chosen
+
+
+def _asked_once(index: FaqIndex, chosen: Weights, system: System, other: System) -> Weights:
+    """The first system's weight given to the second where one encoder is both."""
+    if not (chosen.of(system) and chosen.of(other)) or index.encoders[system] != index.encoders[other]:
+        return chosen
+    return replace(chosen, **{system: 0.0, other: chosen.of(system) + chosen.of(other)})
 
 
 def situation(index: FaqIndex, language: str, group: Group, chosen: Weights) -> Situation:
     """Which curve tells the confidence."""
-    asked = ((index.english_encoder, chosen.english), (index.multilingual_encoder, chosen.multilingual))
-    names = tuple(encoder.name for encoder, weight in asked if weight)
+    names = tuple(index.encoders[system].name for system in SYSTEMS if chosen.of(system))
     return Situation(names, _relation(language, group.language), group.form)
 
 
@@ -159,14 +172,13 @@ def _relation(query_language: str, entry_language: str) -> Relation:
     return "en" if query_language == "en" else "zh" if query_language == "zh" else "other"
 
 
-def _systems(index: FaqIndex, query: Query, chosen: Weights) -> list[_System]:
+def _views(index: FaqIndex, query: Query, chosen: Weights) -> list[_View]:
     """The encoders that are asked, the one that counts most first."""
-    systems = []
-    if chosen.multilingual:
-        systems.append(_System(index.multilingual, query.multilingual, chosen.multilingual))
-    if chosen.english:
-        systems.append(_System(index.english, query.english, chosen.english))
-    return systems
+    asked = sorted((system for system in SYSTEMS if chosen.of(system)), key=lambda system: -chosen.of(system))
+    return [
+        _View(index.tables[system], query.vector(system), chosen.of(system), index.encoders[system].name)
+        for system in asked
+    ]
 
 
 def _lexical(index: FaqIndex, group: Group, query: Query) -> Floats:
@@ -190,14 +202,14 @@ def _attainable(index: FaqIndex, group: Group, query: Query, chosen: Weights) ->
 
 def _candidates(
     group: Group,
-    systems: Sequence[_System],
+    views: Sequence[_View],
     lexical: Floats,
     limit: int,
     focus: Numbers | None,
 ) -> Numbers:
     if group.end - group.start <= EXHAUSTIVE:
         return np.arange(group.start, group.end)
-    first = systems[0]
+    first = views[0]
     near = first.table.nearest(first.vector, group.start, group.end, num_rows=max(NEAR_ROWS, 8 * limit))
     found = [near, _most(lexical, max(NEAR_TEXTS, limit)) + group.start]
     if focus is not None:
@@ -211,14 +223,14 @@ def _most(scores: Floats, number: int) -> Numbers:
     return places[scores[places] > 0]
 
 
-def _cosines(system: _System, group: Group, entries: Numbers) -> Floats:
-    found = system.table.cosines(system.vector, entries, by_mean=group.form == "taught")
-    return blend(*found, group.form)
+def _cosines(view: _View, group: Group, entries: Numbers) -> Floats:
+    found = view.table.cosines(view.vector, entries, by_mean=group.form == "taught")
+    return likeness(blend(*found, group.form), view.encoder)
 
 
-def _spread(system: _System, group: Group, entries: Numbers, values: Floats) -> float:
+def _spread(view: _View, group: Group, entries: Numbers, values: Floats) -> float:
     """The spread over the whole group, by an even sample where only some entries were compared."""
     if len(entries) == group.end - group.start:
         return spread(values)
     sample = np.linspace(group.start, group.end - 1, SAMPLE).astype(np.int64)
-    return spread(_cosines(system, group, sample))
+    return spread(_cosines(view, group, sample))

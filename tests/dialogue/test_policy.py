@@ -86,4 +86,4 @@ def test_a_question_without_an_answer_is_named_beside_the_answered_one() -> None
 def test_where_no_model_writes_the_curated_text_is_sent() -> None:
     decided = plan("how do I return it to the shop", found("returns", 0.5), can_write=False)
     assert decided.decision == "verbatim"
-    assert "no model writes 'en'" in decided.reason
+    assert "no model composes 'en'" in decided.reason

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -46,16 +49,37 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
     return kept | {"ASSISTANT_CONFIG": shipped, "ASSISTANT_DATA_DIR": str(data_dir), "NO_COLOR": "1"} | more
 
 
+_first_index: list[Path] = []
+
+
+def _lend_index(data_dir: Path) -> None:
+    """The index that the first server built, for one that would build the same: it takes half a minute."""
+    if _first_index and not (data_dir / "index").exists():
+        shutil.copytree(_first_index[0], data_dir / "index")
+
+
+def _keep_index(data_dir: Path) -> None:
+    if not _first_index and (data_dir / "index" / "manifest.json").exists():
+        kept = Path(tempfile.mkdtemp(prefix="assistant-index-")) / "index"
+        shutil.copytree(data_dir / "index", kept)
+        atexit.register(shutil.rmtree, kept.parent, ignore_errors=True)
+        _first_index.append(kept)
+
+
 def run(data_dir: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """One command of the command line, to its end."""
+    _lend_index(data_dir)
     command = [str(ASSISTANT), *arguments]
-    return subprocess.run(
+    ended = subprocess.run(
         command, env=environment(data_dir, **more), capture_output=True, text=True, timeout=START_S, check=False
     )
+    _keep_index(data_dir)
+    return ended
 
 
 def start(data_dir: Path, *arguments: str, **more: str) -> Server:
     """Start a server and wait until it says where it is."""
+    _lend_index(data_dir)
     process = subprocess.Popen(
         [str(ASSISTANT), "serve", "--port", "0", *arguments],
         env=environment(data_dir, **more),
@@ -76,6 +100,7 @@ def start(data_dir: Path, *arguments: str, **more: str) -> Server:
             raise AssertionError("the server did not start:\n" + "\n".join(server.lines))
         if found := re.search(r"http://127\.0\.0\.1:\d+", line):
             server.url = found.group()
+    _keep_index(data_dir)
     return server
 
 

@@ -41,7 +41,7 @@ def test_the_second_index_repeats_no_work(data: Path) -> None:
 
 
 def test_search_shows_confidences(data: Path) -> None:
-    done = run(data, "search", "--json", "send it back")
+    done = run(data, "search", "--json", "send a lamp back")
     hits = json.loads(done.stdout)["hits"]
     assert hits
     assert [h["confidence"] for h in hits] == sorted((h["confidence"] for h in hits), reverse=True)

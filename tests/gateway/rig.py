@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
+from argon2 import PasswordHasher
 
+from assistant.conversation.agents import Agents
+from assistant.conversation.api_keys import ApiKeys
+from assistant.conversation.attachments import Attachments
 from assistant.conversation.bus import Bus
+from assistant.conversation.customers import Customers
 from assistant.conversation.database import Database
 from assistant.conversation.events import ConversationId, Event
 from assistant.conversation.log import ConversationLog
+from assistant.conversation.senders import ChannelSenders
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.draft import Sink
 from assistant.dialogue.manager import DialogueManager
 from assistant.dialogue.turn import Question, Reply
 from assistant.gateway.app import Parts, make_app
+from assistant.gateway.doors import Doors
+from assistant.gateway.knowledge import Admin
 from assistant.gateway.parts import GATEWAY, Gateway
+from assistant.gateway.staff import Staff
+from assistant.values import ChatMessage
+from tests.gateway.published import check_sent_by_client, check_sent_by_server
 
 PATIENCE_S = 10
+QUICK_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # the real one takes 64 MiB and 100 ms
 Answer = Callable[[Question, Sink], Awaitable[Reply]]
 
 
@@ -42,6 +54,11 @@ class Clock:
         return self.now
 
 
+def count_words(messages: Sequence[ChatMessage]) -> int:
+    """A chat model's count of tokens: one for each word, and three around each message."""
+    return sum(3 + len(message["content"].split()) for message in messages)
+
+
 @dataclass
 class ScriptedResponder:
     """Answers in sentences; where ``holds`` is set it waits for ``go`` after each of them."""
@@ -52,7 +69,9 @@ class ScriptedResponder:
     go: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
     questions: list[str] = field(default_factory=list)
     generator: SimpleNamespace = field(
-        default_factory=lambda: SimpleNamespace(model_name="secret-model", adapter_name="secret-adapter")
+        default_factory=lambda: SimpleNamespace(
+            model_name="secret-model", adapter_name="secret-adapter", count=count_words
+        )
     )
 
     async def respond(self, question: Question, sink: Sink) -> Reply:
@@ -155,7 +174,8 @@ class SocketClient:
         self.frames: list[dict[str, Any]] = []
 
     async def send(self, kind: str, **fields: object) -> None:
-        await self.websocket.send_str(json.dumps({"type": kind, **fields}))
+        check_sent_by_client(frame := {"type": kind, **fields})
+        await self.websocket.send_str(json.dumps(frame))
 
     async def say(self, text: str, client_msg_id: str = "a") -> None:
         await self.send("message", client_msg_id=client_msg_id, text=text)
@@ -165,6 +185,7 @@ class SocketClient:
         message = await self.websocket.receive(timeout=PATIENCE_S)
         assert message.type is WSMsgType.TEXT, f"closed with {self.websocket.close_code}, wanted {kind}"
         frame = json.loads(message.data)
+        check_sent_by_server(frame)
         self.frames.append(frame)
         assert kind is None or frame["type"] == kind, f"wanted {kind}, got {frame}"
         return frame
@@ -206,12 +227,19 @@ def build_parts(
     bus = Bus()
     log = ConversationLog(database, bus)
     manager = DialogueManager(log=log, bus=bus, responder=responder, settings=settings)  # type: ignore[arg-type]
-    return Parts(settings, log, Visitors(database), bus, manager, ready=lambda: list(missing)), manager
+    visitors = Visitors(database)
+    doors = Doors(ApiKeys(database), ChannelSenders(database, visitors), responder)  # type: ignore[arg-type]
+    ready, customers = lambda: list(missing), Customers(database)
+    staff = Staff.over(database, agents=Agents(database, hasher=QUICK_HASHER))
+    parts = Parts(settings, log, visitors, bus, manager, ready=ready, customers=customers, doors=doors, staff=staff)
+    parts = replace(parts, attachments=Attachments(database, settings.uploads_dir))
+    return parts, manager
 
 
-async def start_rig(settings: Any, database: Database) -> Rig:
+async def start_rig(settings: Any, database: Database, *, admin: Admin | None = None) -> Rig:
     responder, clock, missing = ScriptedResponder(), Clock(), list[str]()
     parts, _ = build_parts(settings, database, responder, missing)
+    parts = replace(parts, admin=admin)
     app = make_app(parts, clock=clock)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server(access_log=None)

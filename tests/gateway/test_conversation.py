@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
+from sqlalchemy import update
 
 from assistant.conversation.events import ConversationId, NewEvent, Opened, State, VisitorId
+from assistant.conversation.tables import conversations
 from assistant.dialogue.draft import Sink
 from assistant.dialogue.turn import Question, Reply
 from assistant.errors import StorageError
@@ -367,3 +370,102 @@ async def test_a_brands_visitor_is_told_apart_and_an_unknown_brand_refused(start
     assert asked == ["", "second"]
     response = await rig.http.post(rig.url("/v1/visitor-tokens"), json={"tenant": "third"})
     assert (response.status, (await response.json())["error"]["code"]) == (400, "bad_request")
+
+
+async def test_a_reserved_conversation_is_kept_by_who_comes_back_before_its_first_message(
+    visitor: VisitorClient,
+) -> None:
+    first = await visitor.join()
+    await first.close()
+    second = await visitor.join(conversation_id=first.conversation_id, epoch=1, last_seq=0)
+    assert second.conversation_id == first.conversation_id
+    stranger = await visitor.rig.visitor()
+    third = await stranger.connect(conversation_id=first.conversation_id, epoch=1, last_seq=0)
+    assert (await third.next("welcome"))["conversation_id"] != first.conversation_id
+    assert (await third.next("resume_failed"))["data"] == {"reason": "unknown_conversation"}
+
+
+async def test_a_message_sent_again_while_its_commit_is_under_way_meets_itself(
+    rig: Rig, visitor: VisitorClient, socket: SocketClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, may_go_on = asyncio.Event(), asyncio.Event()
+    append = rig.parts.log.append
+
+    async def slow_append(*args: object, **more: object) -> object:
+        entered.set()
+        await may_go_on.wait()
+        return await append(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rig.parts.log, "append", slow_append)
+    await socket.say("the first message", "same")
+    await entered.wait()
+    socket.websocket._response.connection.transport.abort()  # type: ignore[union-attr]
+    back = await visitor.join(conversation_id=socket.conversation_id, epoch=1, last_seq=0)
+    await back.say("the first message", "same")
+    may_go_on.set()
+    await back.until("ack", client_msg_id="same", seq=1)
+    if "message" not in back.kinds() or back.seqs[-1] != 2:
+        await back.until_answered()
+    assert rig.responder.questions == ["the first message"]
+
+
+async def test_a_number_without_its_epoch_is_not_believed_after_the_epoch_rose(
+    rig: Rig, visitor: VisitorClient, socket: SocketClient
+) -> None:
+    await socket.say("hello there")
+    await socket.until_answered()
+    async with rig.parts.log._database.writing() as connection:
+        await connection.execute(update(conversations).values(epoch=2))
+    back = await visitor.connect(conversation_id=socket.conversation_id, last_seq=1)
+    await back.next("welcome")
+    assert (await back.next("resume_failed"))["data"] == {"reason": "epoch_changed"}
+    assert [event["seq"] for event in (await back.next("snapshot"))["data"]["events"]] == [1, 2]
+
+
+async def test_busy_comes_within_a_tenth_of_a_second_though_the_disk_is_slow(
+    start: StartRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = await start(extra={"dialogue": {"max_turns": 1}})
+    rig.responder.holds = True
+    visitor = await rig.visitor()
+    first, second = await visitor.join(), await visitor.join()
+    await first.say("the first one", "a")
+    await first.until("delta")
+
+    async def stuck(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(rig.parts.log, "client_message", stuck)
+    began_at = time.monotonic()
+    await second.say("the second one", "b")
+    await second.next("busy")
+    assert time.monotonic() - began_at < 0.1
+    for _ in range(2):
+        rig.responder.go.put_nowait(None)
+    await first.until_answered()
+
+
+async def test_a_reader_that_takes_nothing_is_closed_and_can_resume(
+    start: StartRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assistant.gateway.wire.CLOSE_S", 0.05)
+    rig = await start(slow_reader_s=0.2)
+    rig.responder.sentences = ["All work and no play. " * 1_000] * 50
+    visitor = await rig.visitor()
+    deaf, other = await visitor.join(), await visitor.join()
+    transport = deaf.websocket._response.connection.transport  # type: ignore[union-attr]
+    transport.pause_reading()
+    for number in range(4):
+        await deaf.say("tell me a very long story", f"m{number}")
+    begun = asyncio.get_running_loop().time()
+    while len(rig.gateway.sockets._open) > 1:
+        assert asyncio.get_running_loop().time() < begun + 10
+        await asyncio.sleep(0.02)
+    assert CloseCode.IDLE.is_resumable
+    transport.abort()
+    back = await visitor.join(conversation_id=deaf.conversation_id, epoch=1, last_seq=0)
+    while back.seqs[-1:] != [8]:
+        await back.next()
+    assert back.seqs == list(range(1, 9))
+    await other.send("ping")
+    await other.next("pong")

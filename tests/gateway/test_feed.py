@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 
 from assistant.conversation.bus import Bus
 from assistant.conversation.database import Database
-from assistant.conversation.events import ConversationId, Message, MessageId, NewEvent, Opened
+from assistant.conversation.events import ConversationId, Event, Message, MessageId, NewEvent, Opened
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.live import LiveTurn
+from assistant.dialogue.typing import Typing
 from assistant.gateway.feed import Feed
+from assistant.gateway.frames import to_json
 from assistant.gateway.metrics import Metrics
 
 pytestmark = pytest.mark.unit
@@ -32,7 +35,7 @@ class Stage:
         self.sent: list[dict[str, Any]] = []
         self.on_send: list[Any] = []
         self._opening = opening
-        manager: Any = SimpleNamespace(live=lambda _: self.turn)
+        manager: Any = SimpleNamespace(live=lambda _: self.turn, typing=Typing(self.bus))
         self.feed = Feed(
             C, log=self.log, bus=self.bus, manager=manager, times=Metrics().times, sent_seq=0, send=self._send
         )
@@ -107,3 +110,35 @@ async def test_a_snapshot_ends_the_turns_it_has(stage: Stage) -> None:
     await stage.feed.send_news()
     assert stage.shown() == ["snapshot"]
     assert [event["seq"] for event in stage.sent[0]["data"]["events"]] == [1, 2]
+
+
+async def test_what_waits_for_a_slow_reader_is_bounded_and_all_is_sent_in_the_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assistant.gateway.feed.MAX_QUEUED_BYTES", 1_000)
+    reads = []
+    public_events = stage.log.public_events
+
+    async def counted(*args: Any, **more: Any) -> list[Event]:
+        reads.append(more["after_seq"])
+        return await public_events(*args, **more)
+
+    for number in range(9):
+        await stage.asks(f"m_{number}")
+    monkeypatch.setattr(stage.log, "public_events", counted)
+    await stage.feed.send_news()
+    assert [frame["seq"] for frame in stage.sent] == list(range(1, 10))
+    assert len(reads) > 1, "what did not fit was let go, and read again when there was room"
+    page = [sum(len(to_json(frame)) for frame in stage.sent[start:end]) for start, end in pairwise([*reads, 9])]
+    assert max(page) <= 1_000
+
+
+async def test_a_snapshot_has_the_latest_events_that_fit(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        await stage.asks(f"m_{number}")
+    monkeypatch.setattr("assistant.gateway.feed.MAX_QUEUED_BYTES", 600)
+    await stage.feed.send_snapshot(await stage.log.head(C))
+    [snapshot] = stage.sent
+    shown = [event["seq"] for event in snapshot["data"]["events"]]
+    assert shown == list(range(10 - len(shown), 10))
+    assert 1 <= len(shown) < 9

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import aiohttp
 import pytest
 
 from assistant.conversation.events import VisitorId
 from assistant.conversation.visitors import Visitor
 from assistant.gateway.auth import Origins, Ticket, Tickets
+from assistant.gateway.knowledge import Admin
 from assistant.gateway.protocol import CloseCode, Refusal
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import Clock, Rig, VisitorClient
+from tests.gateway.test_admin import ScriptedEditor
 
 pytestmark = pytest.mark.unit
 
@@ -104,12 +109,12 @@ async def test_a_wrong_pair_of_id_and_secret_is_401(rig: Rig, visitor: VisitorCl
 async def test_the_number_of_unused_tokens_is_bounded() -> None:
     clock = Clock()
     tickets = Tickets(ttl_s=30, clock=clock, max_tickets=2)
-    tickets.issue(TICKET)
-    tickets.issue(TICKET)
+    await tickets.issue(TICKET)
+    await tickets.issue(TICKET)
     with pytest.raises(Refusal, match="2 tokens are unused already"):
-        tickets.issue(TICKET)
+        await tickets.issue(TICKET)
     clock.now += 30
-    assert tickets.redeem(tickets.issue(TICKET), origin=SHOP) is TICKET
+    assert await tickets.redeem(await tickets.issue(TICKET), origin=SHOP) is TICKET
 
 
 @pytest.mark.parametrize("frame", [{"type": "ping"}, {"type": "message", "client_msg_id": "a", "text": "hi"}])
@@ -211,3 +216,72 @@ async def test_allowed_pages_may_read_errors_too(start: StartRig) -> None:
 
 def test_which_closes_are_worth_a_reconnect() -> None:
     assert {code for code in CloseCode if not code.is_resumable} == {4400, 4403, 4409}
+
+
+@pytest.mark.parametrize("path", ["/", "/widget.js", "/healthz", "/v1/nothing", "/nothing", "/v1/visitor-tokens"])
+async def test_every_answer_has_the_security_headers(rig: Rig, path: str) -> None:
+    async with rig.http.get(rig.url(path)) as response:
+        headers = response.headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert "Server" not in headers
+        policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
+        assert policy.get("script-src", policy["default-src"]) in ("'self'", "'none'")
+        assert policy["frame-ancestors"] == "'none'"
+        shared = "cross-origin" if path == "/widget.js" else "same-origin"
+        assert headers["Cross-Origin-Resource-Policy"] == shared
+
+
+async def test_an_upgraded_socket_has_no_server_header_either(visitor: VisitorClient) -> None:
+    socket = await visitor.upgrade()
+    assert "Server" not in socket.websocket._response.headers
+    assert socket.websocket._response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_foreign_page_changes_nothing_and_reads_no_answer(rig: Rig) -> None:
+    foreign = {"Origin": "https://evil.example"}
+    for path in ("/", "/nothing", "/webhooks/rest/webhook", "/v1/visitor-tokens", "/metrics"):
+        async with rig.http.post(rig.url(path), data="{}", headers=foreign) as response:
+            assert response.status == 403
+            assert "Access-Control-Allow-Origin" not in response.headers
+    for path in ("/", "/healthz", "/metrics"):
+        async with rig.http.get(rig.url(path), headers=foreign) as response:
+            assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_metrics_are_for_this_machine_and_not_for_whom_a_proxy_on_it_speaks(start: StartRig) -> None:
+    rig = await start()
+    async with rig.http.get(rig.url("/metrics")) as response:
+        assert "assistant_http_requests_total" in await response.text()
+    for header in ({"X-Forwarded-For": "1.2.3.4"}, {"X-Forwarded-For": "127.0.0.1"}, {"Forwarded": "for=127.0.0.1"}):
+        async with rig.http.get(rig.url("/metrics"), headers=header) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (401, "unauthorized")
+    opened = await start(metrics_open=True)
+    async with opened.http.get(opened.url("/metrics"), headers={"X-Forwarded-For": "1.2.3.4"}) as response:
+        assert response.status == 200
+
+
+async def test_metrics_are_for_the_admin_key(start: StartRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = await start()
+    admin = Admin("the-admin-key", ScriptedEditor())
+    monkeypatch.setattr(rig.gateway, "parts", dataclasses.replace(rig.parts, admin=admin))
+    proxied = {"X-Forwarded-For": "1.2.3.4"}
+    for key, status in (("the-admin-key", 200), ("the-admin-kez", 401), ("", 401), ("the-admin-key2", 401)):
+        headers = proxied | {"Authorization": f"Bearer {key}"}
+        async with rig.http.get(rig.url("/metrics"), headers=headers) as response:
+            assert response.status == status
+
+
+async def test_a_token_is_of_one_tenant(start: StartRig, tmp_path: Path) -> None:
+    rig = await start(extra={"tenants": {"second": {"root": tmp_path}}})
+    here, there = await rig.visitor(), await rig.visitor(tenant="second")
+    socket = await here.join()
+    await socket.say("for the first shop alone")
+    await socket.until_answered()
+    pair = {"visitor_id": here.visitor_id, "visitor_secret": here.secret}
+    async with rig.http.post(rig.url("/v1/visitor-tokens"), json=pair | {"tenant": "second"}) as response:
+        assert response.status == 401
+    elsewhere = await there.connect(conversation_id=socket.conversation_id)
+    await elsewhere.next("welcome")
+    assert (await elsewhere.next("resume_failed"))["data"]["reason"] == "unknown_conversation"

@@ -2,73 +2,140 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import RateLimitItemPerMinute
 
-from assistant.gateway.limits import BAD_FRAMES_PER_MINUTE, Allowance, client_address
+from assistant.config import GatewaySettings, Settings
+from assistant.gateway.budgets import Budget
+from assistant.gateway.counters import LocalCounters
+from assistant.gateway.limits import BAD_FRAMES_PER_MINUTE, Allowance, Counting, client_address
+from assistant.gateway.protocol import Refusal
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import Clock, Rig, SocketClient, VisitorClient
 
 pytestmark = pytest.mark.unit
 
 
-def test_an_allowance_is_had_at_once_and_comes_back_evenly() -> None:
+def allowance(per_minute: int, clock: Clock) -> Allowance:
+    return Allowance(RateLimitItemPerMinute(per_minute), Counting(clock=clock))
+
+
+async def test_an_allowance_is_had_at_once_and_comes_back_evenly_after_its_minute() -> None:
     clock = Clock()
-    allowance = Allowance(6, clock=clock)
-    assert [allowance.take("a") for _ in range(6)] == [0.0] * 6
-    assert allowance.take("a") == pytest.approx(10)
-    assert allowance.take("b") == 0.0
-    clock.now += 10
-    assert allowance.take("a") == 0.0
-    assert allowance.take("a") == pytest.approx(10)
-    clock.now += 60
-    assert [allowance.take("a") for _ in range(6)] == [0.0] * 6
+    six = allowance(6, clock)
+    assert [await six.take("a") for _ in range(6)] == [0.0] * 6
+    assert await six.take("a") == pytest.approx(60)
+    assert await six.take("b") == 0.0
+    clock.now += 65
+    assert await six.take("a") == 0.0
+    assert await six.take("a") == pytest.approx(5)
+    clock.now += 5.001
+    assert await six.take("a") == 0.0
+    assert await six.take("a") == pytest.approx(10, abs=0.01)
+    clock.now += 120
+    assert [await six.take("a") for _ in range(6)] == [0.0] * 6
+
+
+@given(st.lists(st.floats(0, 90), max_size=60), st.integers(1, 20))
+def test_what_is_refused_is_granted_after_the_wait_it_was_told(pauses: list[float], per_minute: int) -> None:
+    async def run() -> None:
+        clock = Clock()
+        some = allowance(per_minute, clock)
+        for pause in pauses:
+            clock.now += pause
+            if wait_s := await some.take("a"):
+                assert 0 < wait_s <= 120
+                clock.now += wait_s + 0.001
+                assert await some.take("a") == 0.0
+
+    asyncio.run(run())
 
 
 @given(st.lists(st.floats(0, 30), max_size=60), st.integers(1, 20))
 def test_no_minute_grants_more_than_twice_the_rate(pauses: list[float], per_minute: int) -> None:
-    clock = Clock()
-    allowance = Allowance(per_minute, clock=clock)
-    granted = []
-    for pause in pauses:
-        clock.now += pause
-        if allowance.take("a") == 0.0:
-            granted.append(clock.now)
+    async def run() -> list[float]:
+        clock, granted = Clock(), []
+        some = allowance(per_minute, clock)
+        for pause in pauses:
+            clock.now += pause
+            if await some.take("a") == 0.0:
+                granted.append(clock.now)
+        return granted
+
+    granted = asyncio.run(run())
     for moment in granted:
         assert sum(moment <= other <= moment + 60 for other in granted) <= 2 * per_minute
 
 
-def test_an_allowance_remembers_so_many_keys_and_no_more() -> None:
-    allowance = Allowance(1, clock=Clock(), max_keys=10)
+async def test_counters_remember_so_many_keys_and_no_more() -> None:
+    counters = LocalCounters(clock=Clock(), max_keys=10)
     for number in range(1_000):
-        allowance.take(str(number))
-    assert len(allowance._due_at) == 10
-    assert allowance.take("999") > 0
-    assert allowance.take("0") == 0.0
+        assert await counters.acquire_sliding_window_entry(str(number), 1, 60)
+    assert await counters.reset() == 10
+    assert await counters.acquire_sliding_window_entry("999", 1, 60)
+    assert not await counters.acquire_sliding_window_entry("999", 1, 60)
+
+
+async def test_a_days_budget_counts_characters_and_the_most_an_answer_may_have(start: StartRig) -> None:
+    rig = await start(tokens_per_day=500, extra={"generation": {"max_new_tokens": 100}})
+    visitor = await rig.visitor()
+    socket = await visitor.join()
+    await socket.say("x" * 300, "a")
+    await socket.until_answered()
+    await socket.say("one too many", "b")
+    error = (await socket.until("error"))["data"]
+    assert (error["code"], error["client_msg_id"]) == ("rate_limited", "b")
+    assert error["retry_after_ms"] == pytest.approx(86_400_000, rel=0.01)
+    assert "500 characters and tokens" in error["message"]
+    rig.clock.now += 86_401
+    other_day = await visitor.join()
+    await other_day.say("one too many", "b")
+    await other_day.until_answered()
+
+
+async def test_the_budget_of_a_message_that_was_not_taken_comes_back() -> None:
+    clock = Clock()
+    budget = Budget(Settings(gateway={"tokens_per_day": 500}, generation={"max_new_tokens": 100}), clock=clock)
+    await budget.spend("v", "x" * 300)
+    await budget.give_back("v", "x" * 300)
+    await budget.spend("v", "x" * 400)
+    with pytest.raises(Refusal, match="spent"):
+        await budget.spend("v", "")
+
+
+PROXIES = ["10.0.0.0/8", "2001:db8:ffff::/48"]
 
 
 @pytest.mark.parametrize(
     ("remote", "forwarded", "proxies", "address"),
     [
-        ("10.0.0.1", "1.2.3.4", 0, "10.0.0.1"),
-        ("10.0.0.1", "1.2.3.4", 1, "1.2.3.4"),
-        ("10.0.0.1", "6.6.6.6, 1.2.3.4", 1, "1.2.3.4"),
-        ("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", 2, "1.2.3.4"),
-        ("10.0.0.1", "1.2.3.4", 2, "10.0.0.1"),
-        ("10.0.0.1", "", 1, "10.0.0.1"),
-        ("10.0.0.1", "forged", 1, "10.0.0.1"),
-        ("::ffff:1.2.3.4", "", 0, "1.2.3.4"),
-        ("2001:db8:1:2:3:4:5:6", "", 0, "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::1", "", 0, "2001:db8:1:2::/64"),
-        (None, "", 0, "unknown"),
+        ("10.0.0.1", "1.2.3.4", [], "10.0.0.1"),
+        ("10.0.0.1", "1.2.3.4", PROXIES, "1.2.3.4"),
+        ("9.9.9.9", "1.2.3.4", PROXIES, "9.9.9.9"),  # whoever is no proxy of ours may write what they like
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4", PROXIES, "1.2.3.4"),
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", PROXIES, "1.2.3.4"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", PROXIES, "10.0.0.3"),
+        ("10.0.0.1", "", PROXIES, "10.0.0.1"),
+        ("10.0.0.1", "1.2.3.4, forged", PROXIES, "10.0.0.1"),
+        ("::ffff:10.0.0.1", "1.2.3.4", PROXIES, "1.2.3.4"),
+        ("2001:db8:ffff::1", "1.2.3.4", PROXIES, "1.2.3.4"),
+        ("10.0.0.1", "fe80::1%eth0", PROXIES, "fe80::/64"),
+        ("::ffff:1.2.3.4", "", [], "1.2.3.4"),
+        ("2001:db8:1:2:3:4:5:6", "", [], "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "", [], "2001:db8:1:2::/64"),
+        (None, "1.2.3.4", PROXIES, "unknown"),
     ],
 )
-def test_the_client_is_whom_the_outermost_trusted_proxy_saw(
-    remote: str | None, forwarded: str, proxies: int, address: str
+def test_the_client_is_the_last_hop_that_is_no_proxy_of_ours(
+    remote: str | None, forwarded: str, proxies: list[str], address: str
 ) -> None:
-    assert client_address(remote, forwarded, proxies) == address
+    networks = GatewaySettings(trusted_proxies=proxies).trusted_proxies
+    assert client_address(remote, forwarded, networks) == address
 
 
 async def test_too_many_messages_in_a_minute_are_refused_with_the_time_to_wait(start: StartRig) -> None:
@@ -81,8 +148,8 @@ async def test_too_many_messages_in_a_minute_are_refused_with_the_time_to_wait(s
     await socket.say("one too many", "m2")
     error = (await socket.next("error"))["data"]
     assert (error["code"], error["client_msg_id"]) == ("rate_limited", "m2")
-    assert error["retry_after_ms"] == 30_000
-    rig.clock.now += 30
+    assert error["retry_after_ms"] == 60_000
+    rig.clock.now += 61
     await socket.say("one too many", "m2")
     await socket.until_answered()
 
@@ -147,7 +214,7 @@ async def test_too_many_handshakes_in_a_minute_are_429(start: StartRig) -> None:
     visitor = await rig.visitor()
     await visitor.connect()
     async with rig.http.post(rig.url("/v1/visitor-tokens"), json={}) as response:
-        assert (response.status, response.headers["Retry-After"]) == (429, "20")
+        assert (response.status, response.headers["Retry-After"]) == (429, "60")
         assert (await response.json())["error"]["code"] == "rate_limited"
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await visitor.upgrade()
@@ -155,7 +222,7 @@ async def test_too_many_handshakes_in_a_minute_are_429(start: StartRig) -> None:
 
 
 async def test_addresses_behind_a_trusted_proxy_are_counted_apart(start: StartRig) -> None:
-    rig = await start(handshakes_per_minute=1, trusted_proxies=1)
+    rig = await start(handshakes_per_minute=1, trusted_proxies=["127.0.0.1"])
     statuses = []
     for address in ("1.2.3.4", "1.2.3.4", "6.6.6.6, 5.6.7.8"):
         headers = {"X-Forwarded-For": address}

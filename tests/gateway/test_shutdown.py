@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import resource
 import signal
 import socket as sockets
 from collections.abc import AsyncIterator
@@ -17,6 +19,8 @@ from assistant.conversation.database import Database
 from assistant.errors import ConfigError
 from assistant.gateway import app as gateway_app
 from assistant.gateway.app import make_app, serve
+from assistant.gateway.descriptors import raise_descriptor_limit
+from assistant.gateway.protocol import CloseCode
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import PATIENCE_S, Rig, ScriptedResponder, SocketClient, VisitorClient, build_parts
 
@@ -112,6 +116,7 @@ async def test_a_peer_that_reads_nothing_does_not_hold_up_the_shutdown(
     rig: Rig, visitor: VisitorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assistant.gateway.wire.CLOSE_S", 0.05)
+    monkeypatch.setattr("assistant.gateway.sockets.LAST_LOOK_S", 0.05)
     rig.responder.sentences = ["All work and no play. " * 1_000] * 50
     socket = await visitor.join()
     transport = socket.websocket._response.connection.transport  # type: ignore[union-attr]
@@ -127,3 +132,62 @@ async def test_a_peer_that_reads_nothing_does_not_hold_up_the_shutdown(
     assert rig.gateway.sockets._open == set()
     assert buffers.get_write_buffer_size() == 0
     transport.abort()
+
+
+async def test_shutdown_waits_for_the_answer_that_is_written_and_sends_it_before_the_socket_closes(rig: Rig) -> None:
+    rig.responder.holds = True
+    asking, idle = await (await rig.visitor()).join(), await (await rig.visitor()).join()
+    await asking.say("answer me first")
+    await asking.until("delta")
+    draining = asyncio.create_task(rig.gateway.sockets.drain(rig.parts.manager.drain(within_s=PATIENCE_S)))
+    assert await idle.closed() == 4503
+    await asking.say("one more", "late")
+    assert (await asking.until("busy"))["data"]["client_msg_id"] == "late"
+    for _ in range(2):
+        rig.responder.go.put_nowait(None)
+    final = (await asking.until_answered())["data"]
+    assert (final["finish_reason"], final["text"]) == ("stop", "You have 30 days. Shoes have 60.")
+    assert await asking.closed() == 4503
+    await draining
+
+
+async def test_an_answer_that_takes_too_long_is_cut_short_sent_and_kept(rig: Rig) -> None:
+    rig.responder.holds = True
+    visitor = await rig.visitor()
+    socket = await visitor.join()
+    await socket.say("answer me slowly")
+    await socket.until("delta")
+    draining = asyncio.create_task(rig.gateway.sockets.drain(rig.parts.manager.drain(within_s=0.05)))
+    final = (await socket.until_answered())["data"]
+    assert (final["finish_reason"], final["text"]) == ("interrupted", "You have 30 days.")
+    assert await socket.closed() == 4503
+    await draining
+
+
+async def test_the_close_frame_says_when_to_come_back_and_not_all_at_once(rig: Rig) -> None:
+    joined = [await (await rig.visitor()).join() for _ in range(8)]
+    reasons = []
+
+    async def reason(socket: SocketClient) -> None:
+        message = await socket.websocket.receive(timeout=PATIENCE_S)
+        assert message.data == CloseCode.DRAINING
+        reasons.append(str(message.extra))
+
+    await asyncio.gather(rig.gateway.sockets.drain(), *(reason(socket) for socket in joined))
+    found = [re.fullmatch(r"draining; retry_after_ms=(\d+)", text) for text in reasons]
+    advice = [int(match[1]) for match in found if match]
+    assert len(advice) == 8
+    assert min(advice) >= 1_000
+    assert max(advice) <= 5_000
+    assert len(set(advice)) > 1
+
+
+def test_serving_begins_with_as_many_descriptors_as_the_process_may_have() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        assert raise_descriptor_limit(1_000) == 1_000
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (1_000, hard)
+        assert raise_descriptor_limit(500) == 1_000, "it is never lowered"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from assistant.insight.concerns import ORDER, concern_of, said_outright
 from assistant.insight.encoding import EncoderPair
 from assistant.insight.expressions import outright
 from assistant.insight.semantic import HEAD_CHARS, ConcernHead, load_seeds, pieces_of
-from assistant.retrieval.embedding import Vectors
+from assistant.retrieval.embedding import Role, Vectors
 from assistant.values import Concern
 from tests.retrieval.hashing import HashingEncoder
 
@@ -128,7 +129,7 @@ class Counting(HashingEncoder):
         super().__init__(name)
         self.asked: list[list[str]] = []
 
-    def encode(self, texts: list[str]) -> Vectors:  # type: ignore[override]
+    def encode(self, texts: Sequence[str], role: Role = "query") -> Vectors:
         self.asked.append(list(texts))
         return super().encode([text or " " for text in texts])
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from assistant.retrieval.embedding import Encoders, Vectors
+from assistant.retrieval.embedding import Encoders, Role, Vectors
 
 
 class HashingEncoder:
@@ -20,7 +20,7 @@ class HashingEncoder:
         self.num_texts = 0
         self._same_as = same_as or {}
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def encode(self, texts: Sequence[str], role: Role = "query") -> Vectors:
         self.num_texts += len(texts)
         return np.stack([self._one(self._same_as.get(text, text)) for text in texts])
 

@@ -48,7 +48,10 @@ def test_what_is_saved_is_what_is_loaded(folder: Path, index: FaqIndex, encoders
     assert loaded.created == index.created
     assert loaded.is_current(index.content_hash)
     assert not loaded.is_current("another")
-    for one, other in ((loaded.english, index.english), (loaded.multilingual, index.multilingual)):
+    for one, other in (
+        (loaded.tables["english"], index.tables["english"]),
+        (loaded.tables["multilingual"], index.tables["multilingual"]),
+    ):
         assert one.to_bytes() == other.to_bytes()
 
 
@@ -140,7 +143,7 @@ def test_a_missing_file_is_refused_by_name(folder: Path, encoders: Encoders, par
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda manifest: manifest.update(format_version=99), "format 99; this version reads 2"),
+        (lambda manifest: manifest.update(format_version=99), "format 99; this version reads 3"),
         (lambda manifest: manifest.pop("content_hash"), "wrong content_hash"),
         (lambda manifest: manifest["files"].pop("english"), "names other parts"),
         (lambda manifest: manifest["encoders"].pop("english"), "names other parts"),
@@ -228,6 +231,6 @@ def test_entries_come_back_with_their_tenant_and_kind(tmp_path: Path, encoders: 
 def test_vectors_that_do_not_fit_their_entries_are_refused(
     folder: Path, encoders: Encoders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact, "english_parts", lambda entries: [])
+    monkeypatch.setattr(artifact, "parts_for", lambda system, entries: [])
     with pytest.raises(IndexArtifactError, match=r"does not fit its entries: 20 vectors for 0 texts.*assistant index"):
         load_index(folder, encoders)

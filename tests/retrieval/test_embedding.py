@@ -36,13 +36,10 @@ def test_importing_retrieval_loads_no_torch() -> None:
 
 
 @pytest.mark.unit
-def test_english_goes_to_the_english_encoder_and_the_rest_to_the_other() -> None:
-    encoders = Encoders(HashingEncoder("english"), HashingEncoder("multilingual"))
-    assert [encoders.for_language(lang).name for lang in ("en", "zh", "de")] == [
-        "english",
-        "multilingual",
-        "multilingual",
-    ]
+def test_an_index_may_do_without_an_encoder_for_passages() -> None:
+    english, multilingual, passage = (HashingEncoder(name) for name in ("english", "multilingual", "passage"))
+    assert list(Encoders(english, multilingual).by_system()) == ["english", "multilingual"]
+    assert Encoders(english, multilingual, passage).by_system()["passage"] is passage
 
 
 @pytest.mark.unit

@@ -8,7 +8,7 @@ import pytest
 
 from assistant.retrieval.embedding import Encoders
 from assistant.retrieval.entries import Knowledge
-from assistant.retrieval.index import EncoderIdentity, Group, build_index, english_parts
+from assistant.retrieval.index import EncoderIdentity, Group, build_index, parts_for
 from assistant.retrieval.parts import MAX_PIECES, SENTENCE_UNITS, Part, form_of, parts_of
 from tests.retrieval.entries import entry
 from tests.retrieval.hashing import HashingEncoder, hashing_encoders
@@ -66,8 +66,8 @@ def test_a_document_is_a_text_and_a_curated_question_is_a_question() -> None:
 def test_the_english_encoder_leaves_out_what_it_cannot_read(encoders: Encoders) -> None:
     entries = [entry("Hallo?", "Ja.", lang="de"), entry("Hello?", "Yes."), entry("你好？", "是。", lang="zh")]
     index = build_index(Knowledge.of(entries, ()), encoders)
-    assert [bool(parts) for parts in english_parts(index.entries)] == [False, True, True]
-    assert (len(index.english), len(index.multilingual)) == (6, 9)
+    assert [bool(parts) for parts in parts_for("english", index.entries)] == [False, True, True]
+    assert (len(index.tables["english"]), len(index.tables["multilingual"])) == (6, 9)
 
 
 def test_entries_are_grouped_by_tenant_language_and_form(encoders: Encoders) -> None:
@@ -93,7 +93,7 @@ def test_progress_counts_up_to_all_texts(knowledge: Knowledge, encoders: Encoder
     index = build_index(knowledge, encoders, progress=lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)
     assert seen[-1] == (seen[-1][1], seen[-1][1])
-    assert seen[-1][1] == len(index.english) + len(index.multilingual)
+    assert seen[-1][1] == len(index.tables["english"]) + len(index.tables["multilingual"])
 
 
 def test_only_changed_texts_are_embedded_again(knowledge: Knowledge, encoders: Encoders) -> None:
@@ -103,8 +103,8 @@ def test_only_changed_texts_are_embedded_again(knowledge: Knowledge, encoders: E
     index = build_index(Knowledge.of(changed, ()), fresh, previous=previous)
     assert [encoder.num_texts for encoder in (fresh.english, fresh.multilingual)] == [2, 2]  # type: ignore[attr-defined]
     anew = build_index(Knowledge.of(changed, ()), hashing_encoders())
-    assert index.english.to_bytes() == anew.english.to_bytes()
-    assert index.multilingual.to_bytes() == anew.multilingual.to_bytes()
+    assert index.tables["english"].to_bytes() == anew.tables["english"].to_bytes()
+    assert index.tables["multilingual"].to_bytes() == anew.tables["multilingual"].to_bytes()
 
 
 def test_an_index_of_another_encoder_lends_no_vectors(knowledge: Knowledge, encoders: Encoders) -> None:
@@ -112,8 +112,8 @@ def test_an_index_of_another_encoder_lends_no_vectors(knowledge: Knowledge, enco
     other = HashingEncoder("hash-english", dimension=192)
     other.fingerprint = "retrained"
     index = build_index(knowledge, Encoders(other, encoders.multilingual), previous=previous)
-    assert other.num_texts == len({part.text for parts in english_parts(index.entries) for part in parts})
-    assert index.english_encoder == EncoderIdentity.of(other)
+    assert other.num_texts == len({part.text for parts in parts_for("english", index.entries) for part in parts})
+    assert index.encoders["english"] == EncoderIdentity.of(other)
 
 
 def test_a_text_that_stands_twice_is_embedded_once(encoders: Encoders) -> None:
@@ -125,9 +125,16 @@ def test_a_text_that_stands_twice_is_embedded_once(encoders: Encoders) -> None:
 def test_knowledge_in_a_third_language_only_can_be_indexed() -> None:
     encoders = Encoders(HashingEncoder("a"), HashingEncoder("b"))
     index = build_index(Knowledge.of([entry("Où ?", "Ici.", lang="fr")], ()), encoders)
-    assert (len(index.english), len(index.multilingual)) == (0, 3)
+    assert (len(index.tables["english"]), len(index.tables["multilingual"])) == (0, 3)
 
 
 def test_no_knowledge_at_all_gives_an_empty_index(encoders: Encoders) -> None:
     index = build_index(Knowledge.of([], ()), encoders)
-    assert (len(index.english), index.groups) == (0, ())
+    assert (len(index.tables["english"]), index.groups) == (0, ())
+
+
+def test_entries_under_a_common_title_are_its_sections() -> None:
+    entries = [entry("Returns", f"Paragraph {number}.", id=str(number)) for number in range(3)]
+    alike = [entry("Delivery", "Here.", id="a"), entry("Delivery", "There.", id="b")]
+    kinds = [one.kind for one in Knowledge.of([*entries, *alike], ()).entries]
+    assert kinds == ["document", "document", "document", "faq", "faq"]

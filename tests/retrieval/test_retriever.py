@@ -165,25 +165,31 @@ def test_searches_that_run_while_the_index_changes_see_one_index_whole(
     assert seen <= {frozenset({"1"}), frozenset({"4"})}
 
 
+HIGHEST_SCORE = 10.0
+
+
 @pytest.mark.parametrize("curve", [*CURVES.values(), UNCALIBRATED])
 def test_every_curve_rises_from_unlikely_to_likely(curve: Curve) -> None:
     steps = np.linspace(0, 1, 11)
-    for values in (curve(steps, np.zeros(11), np.zeros(11)), curve(steps, steps, MOST_LEAD * steps)):
+    alone = curve(steps, np.zeros(11), np.zeros(11), HIGHEST_SCORE * steps)
+    for values in (alone, curve(steps, steps, MOST_LEAD * steps, HIGHEST_SCORE * steps)):
         assert values.tolist() == sorted(values)
-        assert values[0] < 0.03
-    assert curve(np.ones(1), np.ones(1), np.full(1, MOST_LEAD))[0] > 0.95
+        assert values[0] < 0.04
+    assert curve(np.ones(1), np.ones(1), np.full(1, MOST_LEAD), np.full(1, HIGHEST_SCORE))[0] > 0.95
 
 
 def test_an_encoder_without_a_curve_is_doubted_until_its_cosine_is_high() -> None:
     case = Situation(("someone's own",), "en", "question")
-    low, high = confidence(case, np.array([0.6, 0.9]), np.zeros(2), np.zeros(2))
+    low, high = confidence(case, np.array([0.6, 0.9]), np.zeros(2), np.zeros(2), np.zeros(2))
     assert low < 0.35
     assert high > 0.95
 
 
 def test_of_two_entries_that_match_alike_neither_is_as_sure_as_one_alone() -> None:
     case = Situation(("all-minilm-l6-v2",), "en", "question")
-    alone, beside_a_like_one = confidence(case, np.full(2, 0.6), np.full(2, 0.5), np.array([MOST_LEAD, 0.0]))
+    alone, beside_a_like_one = confidence(
+        case, np.full(2, 0.6), np.full(2, 0.5), np.array([MOST_LEAD, 0.0]), np.full(2, 5.5)
+    )
     assert alone > 0.8 > beside_a_like_one
 
 

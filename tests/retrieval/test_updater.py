@@ -288,7 +288,7 @@ async def test_a_server_that_follows_the_files_outlives_whatever_goes_wrong(serv
         for number in range(1, 4):
             await watch.until(number)
             (root / "en" / f"{number}.jsonl").write_text(
-                json.dumps({"id": f"{number}", "question": "Q?", "answer": "A."})
+                json.dumps({"id": f"{number}", "question": f"Question {number}?", "answer": "A."})
             )
         await watch.until(4)
     finally:

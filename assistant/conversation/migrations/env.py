@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from alembic import context
 
+from assistant.conversation import (  # noqa: F401  (of the metadata)
+    agents_tables,
+    api_tables,
+    attachment_tables,
+    customer_tables,
+    erasure_tables,
+    outbox_tables,
+)
 from assistant.conversation.tables import metadata
 
 connection = context.config.attributes["connection"]

@@ -7,6 +7,7 @@ import { Panel } from "./panel.js";
 import { SHEET } from "./styles.js";
 import { Calendar, canonicalLocale, ERROR_TEXTS, textsFor } from "./texts.js";
 import { Transcript } from "./transcript.js";
+import { Uploads } from "./uploads.js";
 
 const TURN_SILENCE_MS = 120_000; // after this a running answer is given up on this side
 const RESUMED_SILENCE_MS = 25_000; // the same, for an answer that a lost connection cut in two
@@ -23,6 +24,7 @@ export class AssistantChat extends HTMLElement {
   #options;
   #texts;
   #conversation;
+  #uploads;
   #transcript;
   #panel = null;
   #lifetime;
@@ -51,6 +53,7 @@ export class AssistantChat extends HTMLElement {
   }
 
   disconnectedCallback() {
+    this.#uploads.cancelAll();
     this.#conversation.connection.stop();
     this.#lifetime.abort();
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
@@ -100,6 +103,11 @@ export class AssistantChat extends HTMLElement {
         status: () => this.#showStatus(),
       },
     });
+    this.#uploads = new Uploads({
+      origin: AssistantChat.#page.origin,
+      ready: () => this.#readyForFiles,
+      on: { item: (item) => this.#showUpload(item) },
+    });
   }
 
   #buildView() {
@@ -115,6 +123,10 @@ export class AssistantChat extends HTMLElement {
       agentName: () => this.#agentName,
       isCutOff: () => conversation.connection.status === "waiting",
       announce: (text) => this.#panel.announce(text),
+      download: (attachment) => this.#download(attachment),
+      fileProblem: (key) => this.#fileProblem(key),
+      retryFile: (id) => (this.#uploads.retry(id), this.#panel.focus()),
+      cancelFile: (id) => (this.#uploads.cancel(id), this.#panel.focus()),
     });
     this.#panel = new Panel({
       texts: this.#texts, options: this.#options, transcript: this.#transcript, signal: this.#lifetime.signal,
@@ -125,6 +137,7 @@ export class AssistantChat extends HTMLElement {
         limit: () => conversation.limits.max_text_chars,
         stop: () => conversation.request({ type: "stop", turn_id: this.#turn.id }),
         handOver: () => this.#handOver(),
+        attach: (files) => files.forEach((file) => this.#attach(file)),
         renew: () => this.newConversation(),
         needsConfirm: () => !this.#transcript.isEmpty,
       },
@@ -141,10 +154,12 @@ export class AssistantChat extends HTMLElement {
     connection.retryNow();
     this.#transcript.toEnd();
     this.#markRead();
+    this.#offerFiles();
     this.dispatchEvent(new CustomEvent("assistant:open", { bubbles: true, composed: true }));
   }
 
   #reset() {
+    this.#uploads.cancelAll();
     this.#transcript.reset();
     this.#end();
     this.#seenSeq = 0;
@@ -183,7 +198,7 @@ export class AssistantChat extends HTMLElement {
       case "typing": return this.#think(this.#texts.typing(this.#agentName), data.ttl_ms);
       case "delta": return this.#transcript.stream(data.message_id, data.index, data.text);
       case "erased": return this.#transcript.note(this.#texts.noteErased, frame.ts);
-      case "attachment": return this.#transcript.note(data.text || this.#texts.attachment, frame.ts);
+      case "attachment": return this.#attachment(frame, data, isLive);
       case "error": return isLive && this.#panel.notify(this.#texts[ERROR_TEXTS[data.code]] ?? this.#texts.error);
       default: return undefined; // a newer server says more than this widget knows
     }
@@ -221,6 +236,54 @@ export class AssistantChat extends HTMLElement {
     this.#seenSeq = Math.max(seq, this.#seenSeq);
     if (this.isOpen) store.patch({ read_seq: this.#seenSeq });
     this.#panel.isUnread = this.#seenSeq > (store.read().read_seq ?? 0);
+  }
+
+  // Files
+
+  get #readyForFiles() {
+    const { visitor_secret } = this.#conversation.store.read();
+    const { id } = this.#conversation;
+    return id && visitor_secret ? { conversationId: id, secret: visitor_secret } : null;
+  }
+
+  async #offerFiles() {
+    if (this.#uploads.limits.max_bytes === 0 && (await this.#uploads.load())) this.#panel.accept = this.#uploads.accept;
+  }
+
+  #attach(file) {
+    const problem = this.#uploads.problemOf(file) ?? (this.#uploads.isFull ? "fileMany" : this.#readyForFiles ? undefined : "fileOffline");
+    if (problem) return this.#panel.notify(this.#fileProblem(problem));
+    this.#conversation.begin();
+    this.#uploads.send(file);
+    return undefined;
+  }
+
+  #showUpload(item) {
+    const before = this.#transcript.uploadState(item.id);
+    this.#transcript.showUpload(item);
+    if (item.state === before) return;
+    if (item.state === "failed") this.#panel.announce(this.#fileProblem(item.problem));
+    if (item.state === "sent") this.#panel.announce(this.#texts.fileSent(item.name));
+  }
+
+  #attachment(frame, data, isLive) {
+    const author = data.author ?? frame.author;
+    this.#uploads.settle(data.attachment_id);
+    this.#transcript.attachment({ author, data, ts: frame.ts });
+    if (author === "customer") return;
+    this.#markRead(frame.seq);
+    if (isLive && this.isOpen) this.#panel.announce(`${this.#agentName}: ${data.name}`);
+  }
+
+  async #download(attachment) {
+    if (!(await this.#uploads.download(attachment))) this.#panel.notify(this.#texts.fileMissing);
+  }
+
+  #fileProblem(key) {
+    const { max_bytes, types } = this.#uploads.limits;
+    const text = this.#texts[key];
+    const endings = types.map(({ suffixes }) => suffixes[0].slice(1).toUpperCase()).join(", ");
+    return typeof text === "function" ? text(Math.round(max_bytes / 1_048_576), endings) : text;
   }
 
   // Who answers

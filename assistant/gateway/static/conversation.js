@@ -48,6 +48,16 @@ export class Conversation {
     });
   }
 
+  /** The conversation's id once the server has given us one. */
+  get id() {
+    return this.#isCaughtUp ? this.#id : undefined;
+  }
+
+  /** A file is about to be sent: what is lost now must be come back to. */
+  begin() {
+    this.#keep();
+  }
+
   get isBegun() {
     return this.#isKept || this.outbox.items.length > 0;
   }
@@ -108,7 +118,7 @@ export class Conversation {
     this.#forget();
   }
 
-  // A conversation exists from its first message on; before that there is nothing to come back to.
+  // A conversation exists from its first message or file on; before that there is nothing to come back to.
   #keep() {
     this.#isKept = true;
     this.store.patch({ conversation_id: this.#id, epoch: this.#epoch });

@@ -17,7 +17,7 @@ export const withoutMarks = (text) =>
 
 /**
  * Makes the list items of a transcript. `on` has `rate({message_id, rating, comment?})`, `reword(message_id)`, `handOver()`, `canHandOver()`,
- * `contact()` -> {email, phone, hours}, `agentName()`, `announce(text)`, and `grown()` after an item changed its height.
+ * `contact()` -> {email, phone, hours}, `agentName()`, `announce(text)`, `download(attachment)`, and `grown()` after an item changed its height.
  */
 export class MessageView {
   #texts;
@@ -33,6 +33,22 @@ export class MessageView {
   /** A message of the customer; `state` is where its sending is reported, if it is not confirmed. */
   customer(text, moment, state = null) {
     return h("li", { class: "item customer message" }, plainBubble(text), h("div", { class: "meta" }, this.#clock(moment), state));
+  }
+
+  /** A file that somebody sent, to be saved and never shown. */
+  attachment(author, data, moment) {
+    const label = this.#texts.download(data.name);
+    const button = h("button", { type: "button", class: "file", "aria-label": label, title: label, onclick: () => this.#on.download(data) },
+      icon("file"), fileLabel(this.#calendar, data.name, data.bytes), icon("save"));
+    return h("li", { class: `item ${author} message attachment` },
+      author === "agent" && h("div", { class: "who" }, this.#on.agentName()),
+      h("div", { class: "bubble" }, button), h("div", { class: "meta" }, this.#clock(moment)));
+  }
+
+  /** A file of the customer's that is being sent; `state` is where that is reported. */
+  upload(item, state) {
+    const file = h("div", { class: "file" }, icon("file"), fileLabel(this.#calendar, item.name, item.bytes));
+    return h("li", { class: "item customer attachment" }, h("div", { class: "bubble" }, file), h("div", { class: "meta" }, state));
   }
 
   /** A message of the assistant or of an agent. */
@@ -159,5 +175,8 @@ function linkFirst(node, text, href) {
     return;
   }
 }
+
+const fileLabel = (calendar, name, bytes) =>
+  h("span", { class: "file-label" }, h("span", { class: "file-name", dir: "auto" }, name), h("span", { class: "file-size" }, calendar.size(bytes)));
 
 const plainBubble = (text) => h("div", { class: "bubble" }, h("div", { class: "content plain", dir: "auto" }, text));

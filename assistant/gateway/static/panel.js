@@ -10,7 +10,7 @@ const isPhone = () => window.matchMedia("(max-width: 480px)").matches;
 
 /**
  * `on` has `toggled(isOpen)`, `submit(text)` -> whether it was taken, `excess(text)` -> characters too many, `limit()` -> characters allowed,
- * `stop()`, `handOver()`, `renew()`, `needsConfirm()` whether there is a conversation to lose.
+ * `stop()`, `handOver()`, `renew()`, `attach(files)`, `needsConfirm()` whether there is a conversation to lose.
  */
 export class Panel {
   #texts;
@@ -31,6 +31,8 @@ export class Panel {
     this.root = h("div", { class: options.position === "left" ? "root left" : "root", lang: texts.locale }, this.panel, this.launcher);
     // The page's keyboard shortcuts must not fire while the customer writes.
     for (const type of ["keydown", "keypress", "keyup"]) this.panel.addEventListener(type, (event) => event.stopPropagation());
+    this.panel.addEventListener("dragover", (event) => !this.attach.hidden && event.preventDefault());
+    this.panel.addEventListener("drop", (event) => this.#attach(event, event.dataTransfer));
     // On a phone the keyboard covers the page instead of shrinking it.
     for (const type of ["resize", "scroll"]) window.visualViewport?.addEventListener(type, () => this.#fitKeyboard(), { signal });
     signal.addEventListener("abort", () => this.#leavePage());
@@ -81,6 +83,12 @@ export class Panel {
     if (isAnswering !== this.#isAnswering) this.stop.disabled = false;
     this.#isAnswering = isAnswering;
     this.#showButtons();
+  }
+
+  /** Offers to attach files that the browser's chooser knows as `accept`; nothing hides the button. */
+  set accept(accept) {
+    this.chooser.accept = accept;
+    this.attach.hidden = !accept;
   }
 
   setPersonButton({ isHidden, isDisabled }) {
@@ -164,12 +172,20 @@ export class Panel {
     this.send = h("button", { class: "round send", "aria-label": send, title: send }, icon("send"));
     this.stop = h("button", { type: "button", class: "round stop", "aria-label": stop, title: stop, hidden: true }, icon("stop"));
     this.stop.addEventListener("click", () => this.#stopAnswer());
+    this.#buildAttach();
     this.person = h("button", { type: "button", class: "link person", onclick: () => this.#on.handOver() }, icon("person"), person);
     this.counter = h("span", { class: "counter", role: "status" });
     this.notice = h("div", { class: "notice", role: "alert" });
     return h("form", { class: "composer", onsubmit: (event) => this.#submit(event) },
-      this.notice, h("div", { class: "field" }, this.input, this.stop, this.send),
+      this.notice, h("div", { class: "field" }, this.attach, this.chooser, this.input, this.stop, this.send),
       h("div", { class: "under" }, this.person, this.counter));
+  }
+
+  #buildAttach() {
+    this.chooser = h("input", { type: "file", multiple: true, hidden: true, tabindex: -1, onchange: () => this.#choose() });
+    this.attach = iconButton("attach", this.#texts.attach, "attach", () => this.chooser.click());
+    this.attach.hidden = true;
+    this.input.addEventListener("paste", (event) => this.#attach(event, event.clipboardData));
   }
 
   #buildConfirm() {
@@ -222,6 +238,20 @@ export class Panel {
     if (!this.#on.submit(this.input.value)) return;
     this.input.value = "";
     this.measure();
+  }
+
+  #choose() {
+    const files = [...this.chooser.files];
+    this.chooser.value = ""; // the same file may be chosen again
+    this.#on.attach(files);
+    this.focus();
+  }
+
+  #attach(event, { files }) {
+    if (files.length === 0 || this.attach.hidden) return;
+    event.preventDefault();
+    this.#on.attach([...files]);
+    this.focus();
   }
 
   #stopAnswer() {

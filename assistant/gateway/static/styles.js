@@ -190,6 +190,24 @@ details[open] summary .icon-down { transform: rotate(180deg); }
 .comment textarea:focus-visible { outline-offset: -1px; }
 .thanks { color: var(--muted); }
 
+.file { display: flex; align-items: center; gap: 9px; max-width: 100%; color: inherit; text-align: start; border-radius: 8px; }
+.file .icon { width: 22px; height: 22px; }
+.file .icon-save { width: 18px; height: 18px; opacity: .8; }
+button.file:hover .file-name { text-decoration: underline; }
+.bubble:has(.file:focus-visible) { outline: 2px solid var(--accent-text); outline-offset: 2px; }
+.file:focus-visible { outline: 0; }
+.file-label { display: grid; min-width: 0; line-height: 1.35; }
+.file-name { overflow: hidden; text-overflow: ellipsis; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; }
+.file-size { font-size: 12.5px; opacity: .85; font-variant-numeric: tabular-nums; }
+.attachment .state { flex-wrap: wrap; justify-content: flex-end; gap: 0 8px; }
+progress {
+  appearance: none; width: 84px; height: 5px; border: 0; border-radius: 3px; overflow: hidden; background: var(--line);
+}
+progress::-webkit-progress-bar { background: var(--line); }
+progress::-webkit-progress-value { background: var(--accent-text); transition: width .15s; }
+progress::-moz-progress-bar { background: var(--accent-text); }
+.percent { font-variant-numeric: tabular-nums; }
+
 .note, .day { align-self: center; text-align: center; font-size: 12.5px; color: var(--muted); max-width: 92%; }
 .day { font-weight: 550; margin: 4px 0; }
 .thinking {
@@ -228,6 +246,8 @@ details[open] summary .icon-down { transform: rotate(180deg); }
   flex: 1; min-width: 0; min-height: 34px; max-height: 132px; padding: 6px 4px 6px 12px; border: 0; outline: 0; resize: none;
   background: none; line-height: 22px; scrollbar-width: thin;
 }
+.attach { width: 34px; height: 34px; border-radius: 50%; }
+.attach:not([hidden]) ~ textarea { padding-inline-start: 4px; }
 textarea::placeholder { color: var(--muted); opacity: 1; }
 .round {
   width: 34px; height: 34px; border-radius: 50%; flex: none; display: grid; place-items: center; background: var(--accent);
@@ -265,6 +285,7 @@ textarea::placeholder { color: var(--muted); opacity: 1; }
   .field textarea, .comment textarea { font-size: 16px; } /* smaller text makes iOS zoom in */
   .icon-button:not(.small) { width: 44px; height: 44px; }
   .icon-button.small { width: 34px; height: 34px; }
+  .field .attach { margin-block: -5px; }
 }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 @media (forced-colors: active) { .bubble, .launcher, .round, .panel { border: 1px solid; } }

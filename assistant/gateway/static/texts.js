@@ -27,7 +27,14 @@ const TEXTS = {
     replaced: "The chat continues in another window.", here: "Continue here",
     tooFast: "That was a little fast. Please wait a moment and try again.", tooLong: "This message is too long.",
     error: "Something went wrong. Please try again.", today: "Today", yesterday: "Yesterday",
-    left: (n) => `${n} characters left`, over: (n) => `${n} characters too many`, attachment: "Attachment",
+    left: (n) => `${n} characters left`, over: (n) => `${n} characters too many`,
+    attach: "Attach a file", fileSending: (percent) => `Sending… ${percent} %`, fileSent: (name) => `${name} was sent`,
+    fileCancel: (name) => `Cancel sending ${name}`, fileRemove: "Remove", download: (name) => `Download ${name}`,
+    fileTooLarge: (mb) => `This file is too large. Files may have up to ${mb} MB.`, fileEmpty: "This file is empty.",
+    fileType: (_, endings) => `Files of this type cannot be sent. You can send ${endings}.`,
+    fileRefused: "This file is damaged or of another type.", fileQuota: "You have sent many files. Please try again later.",
+    fileOffline: "There is no connection. Please try again in a moment.", fileFailed: "The file was not sent.",
+    fileMissing: "This file cannot be downloaded.", fileMany: "Please wait until the other files are sent.",
   },
   zh: {
     title: "在线客服", launcher: "打开聊天", launcherUnread: "打开聊天，有新消息", close: "关闭聊天",
@@ -55,7 +62,14 @@ const TEXTS = {
     replaced: "聊天已在另一个窗口继续。", here: "在此继续",
     tooFast: "发送得有点快，请稍后再试。", tooLong: "消息太长了。",
     error: "出了点问题，请重试。", today: "今天", yesterday: "昨天",
-    left: (n) => `还可输入 ${n} 字`, over: (n) => `超出 ${n} 字`, attachment: "附件",
+    left: (n) => `还可输入 ${n} 字`, over: (n) => `超出 ${n} 字`,
+    attach: "发送文件", fileSending: (percent) => `正在上传… ${percent}%`, fileSent: (name) => `已发送 ${name}`,
+    fileCancel: (name) => `取消发送 ${name}`, fileRemove: "移除", download: (name) => `下载 ${name}`,
+    fileTooLarge: (mb) => `文件太大，最大支持 ${mb} MB。`, fileEmpty: "这个文件是空的。",
+    fileType: (_, endings) => `不支持此类文件，可发送 ${endings}。`,
+    fileRefused: "文件已损坏或类型不符。", fileQuota: "您发送的文件较多，请稍后再试。",
+    fileOffline: "当前没有连接，请稍后再试。", fileFailed: "文件未发送。",
+    fileMissing: "无法下载此文件。", fileMany: "请等待其他文件发送完毕。",
   },
 };
 
@@ -77,12 +91,19 @@ export function textsFor(locale) {
   return { ...TEXTS[language], locale: locale.toLowerCase().startsWith(language) ? locale : language };
 }
 
-/** Dates and times in the language of the texts. */
+/** Dates, times and sizes in the language of the texts. */
 export class Calendar {
   constructor(texts) {
     this.texts = texts;
     this.time = new Intl.DateTimeFormat(texts.locale, { timeStyle: "short" });
     this.date = new Intl.DateTimeFormat(texts.locale, { weekday: "long", day: "numeric", month: "long" });
+  }
+
+  /** A file's size, in the units of the language. */
+  size(bytes) {
+    const [unit, amount] = bytes < 1_000_000 ? ["kilobyte", bytes / 1_000] : ["megabyte", bytes / 1_000_000];
+    const style = { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: amount < 10 ? 1 : 0 };
+    return new Intl.NumberFormat(this.texts.locale, style).format(Math.max(amount, 0.1));
   }
 
   day(moment) {

@@ -8,7 +8,7 @@ const NOTES = { human: "noteHuman", waiting: "noteWaiting", closed: "noteClosed"
 
 /**
  * `element` is the list, `jump` the button that leads to its end. Besides what `MessageView` needs, `on` has `ask(text)` for a tapped
- * suggestion, `retry(client_msg_id)`, and `isCutOff()` whether there is no connection.
+ * suggestion, `retry(client_msg_id)`, `isCutOff()` whether there is no connection, and `retryFile(id)`, `cancelFile(id)`, `fileProblem(key)` in words.
  */
 export class Transcript {
   #texts;
@@ -17,6 +17,7 @@ export class Transcript {
   #view;
   #pending = new Map(); // client_msg_id -> the bubble of a message that is not confirmed
   #shown = new Set(); // every client_msg_id that has a bubble here
+  #uploads = new Map(); // id -> the bubble of a file that is being sent
   #streams = new Map(); // message_id -> the bubble being written and its code points so far
   #lastDay = "";
   #isFollowing = true; // the reader is at the end and stays there
@@ -44,6 +45,7 @@ export class Transcript {
     this.#list.replaceChildren();
     this.#pending.clear();
     this.#shown.clear();
+    this.#uploads.clear();
     this.#streams.clear();
     this.#lastDay = "";
     this.think(null);
@@ -67,6 +69,13 @@ export class Transcript {
     if (stream) stream.node.replaceWith(node);
     else this.#insert(node, moment);
     this.offer(this.#streams.size > 0 || this.#pending.size > 0 ? [] : data.quick_replies ?? []);
+  }
+
+  /** Shows an attachment event. */
+  attachment({ author, data, ts }) {
+    const moment = new Date(ts);
+    this.#insert(this.#view.attachment(author, data, moment), moment);
+    this.offer([]);
   }
 
   /** Says between the messages who answers from now on. */
@@ -110,6 +119,50 @@ export class Transcript {
     if (state === "queued") return [icon("clock"), texts.queued(queuePosition)];
     if (state === "sending") return [icon("clock"), this.#on.isCutOff() ? texts.held : texts.sending];
     return [icon("alert"), texts.failed, h("button", { type: "button", class: "link", onclick: () => this.#on.retry(id) }, texts.retry)];
+  }
+
+  // The customer's files that are being sent
+
+  uploadState(id) {
+    return this.#uploads.get(id)?.node.dataset.state;
+  }
+
+  /** Shows or updates a file; one that was sent or cancelled goes, its event shows it. */
+  showUpload(item) {
+    if (item.state === "sent" || item.state === "cancelled") return this.#dropUpload(item.id);
+    const bubble = this.#uploads.get(item.id) ?? this.#addUpload(item);
+    if (bubble.node.dataset.state !== item.state) bubble.state.replaceChildren(...this.#uploadStateOf(item));
+    bubble.node.dataset.state = item.state;
+    if (item.state !== "sending") return undefined;
+    const [bar, label] = bubble.state.children;
+    bar.value = item.percent;
+    label.textContent = this.#texts.fileSending(item.percent);
+    return undefined;
+  }
+
+  #addUpload(item) {
+    const state = h("span", { class: "state" });
+    const bubble = { node: this.#view.upload(item, state), state };
+    this.#uploads.set(item.id, bubble);
+    this.#list.append(bubble.node);
+    this.offer([]);
+    this.toEnd();
+    return bubble;
+  }
+
+  #dropUpload(id) {
+    this.#uploads.get(id)?.node.remove();
+    this.#uploads.delete(id);
+    this.#keepPlace();
+  }
+
+  #uploadStateOf({ id, name, state, problem }) {
+    const texts = this.#texts;
+    const button = (text, label, onclick) => h("button", { type: "button", class: "link", "aria-label": label, onclick }, text);
+    const cancel = (text) => button(text, texts.fileCancel(name), () => this.#on.cancelFile(id));
+    if (state === "sending") return [h("progress", { max: 100, value: 0, "aria-label": name }), h("span", { class: "percent" }), cancel(texts.cancel)];
+    const retry = button(texts.retry, `${texts.retry}: ${name}`, () => this.#on.retryFile(id));
+    return [icon("alert"), this.#on.fileProblem(problem), ...(problem === "fileRefused" ? [] : [retry]), cancel(texts.fileRemove)];
   }
 
   // The answer being written
@@ -159,7 +212,8 @@ export class Transcript {
 
   // Unconfirmed messages stay last: they have no number yet.
   #insert(node, moment) {
-    const firstPending = this.#pending.values().next().value?.node ?? null;
+    const pending = new Set([...this.#pending.values(), ...this.#uploads.values()].map((bubble) => bubble.node));
+    const firstPending = [...this.#list.children].find((child) => pending.has(child)) ?? null;
     this.#addDay(moment, firstPending);
     this.#list.insertBefore(node, firstPending);
   }
