@@ -16,7 +16,9 @@ ENGLISH_OPENING = re.compile(
     r"^(?:(?:ok(?:ay)?|yes|no|thanks|hm+)[,.! ]+)?(?:and|but|or|so|what about|how about|what if|also|then)\b[,: ]*",
     re.I,
 )
-ENGLISH_REFERENCE = re.compile(r"\b(?:it|its|that|this|those|these|they|them|there|one|ones)\b", re.I)
+ENGLISH_REFERENCE = re.compile(
+    r"\b(?:it|its|that|this|those|these|they|them|one|ones)\b|(?<!\bis )(?<!\bare )\bthere\b", re.I
+)
 CHINESE_OPENING = re.compile(r"^(?:那么?|还有|另外|然后|而且|但是?|如果是?|要是)[，, ]*")
 CHINESE_REFERENCE = re.compile(r"(?:它|这个|那个|这种|那种|这些|那些|这样|那样)")
 CHINESE_ENDING = re.compile(r"呢[？?！!。.]*$")

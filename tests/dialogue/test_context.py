@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from assistant.conversation.events import ConversationId, Event, Message, PromptPassage
-from assistant.dialogue.context import exchanges, fit, is_follow_up, standalone
+from assistant.dialogue.context import exchanges, fit, is_follow_up, reminded, standalone
 from assistant.dialogue.prompt import Exchange
 
 pytestmark = pytest.mark.unit
@@ -94,3 +94,15 @@ def test_another_wording_takes_the_place_of_the_first() -> None:
     assert isinstance(again.payload, Message)
     reworded = replace(again, payload=replace(again.payload, reply_to="m_2"))
     assert exchanges([asked, first, reworded]) == [Exchange("How long?", "A month, that is 30 days.")]
+
+
+def test_a_short_question_is_reminded_of_the_one_before() -> None:
+    earlier = ["Is there a birthday voucher?", "thanks"]
+    assert reminded("until when is a code valid", earlier) == "Is there a birthday voucher? until when is a code valid"
+    assert reminded("生日券怎么领", ["有没有生日券"]) == "有没有生日券 生日券怎么领"
+
+
+def test_a_long_question_and_a_first_one_stand_by_themselves() -> None:
+    assert reminded("until when is a code valid", []) is None
+    assert reminded("until when is a code valid", ["hello"]) is None
+    assert reminded("word " * 13, ["Is there a birthday voucher?"]) is None

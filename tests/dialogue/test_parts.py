@@ -58,3 +58,23 @@ def test_greetings_are_no_part() -> None:
         "How do I return shoes?",
         "When do I get my money?",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        (
+            "I'd like to give back the wardrobe, but I have no packaging left. What will that cost?",
+            ["I'd like to give back the wardrobe", "I have no packaging left."],
+        ),
+        ("大衣柜想退，可是包装早就扔了，一共要扣多少钱？", ["大衣柜想退", "可是包装早就扔了", "一共要扣多少钱"]),
+        ("How do I return a lamp?", []),
+        ("Hello! How do I return a lamp?", []),
+    ],
+)
+def test_a_message_with_one_question_is_told_by_clause(text: str, clauses: list[str]) -> None:
+    assert list(take_apart(text).clauses) == clauses
+
+
+def test_two_questions_have_no_clauses() -> None:
+    assert take_apart("How do I return shoes? When do I get my money?").clauses == ()

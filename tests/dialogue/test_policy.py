@@ -87,3 +87,24 @@ def test_where_no_model_writes_the_curated_text_is_sent() -> None:
     decided = plan("how do I return it to the shop", found("returns", 0.5), can_write=False)
     assert decided.decision == "verbatim"
     assert "no model composes 'en'" in decided.reason
+
+
+def test_what_a_clause_finds_is_told_too_where_the_whole_message_may_mean_it() -> None:
+    wardrobe, box, other = found("wardrobe", 0.7), found("box", 0.9), found("other", 0.9)
+    whole = Found("wardrobe back, no box", (wardrobe,), beside=(box, other), plausible=(wardrobe, found("box", 0.2)))
+    decided = decide(whole, [], language="en", can_write=False, settings=SETTINGS)
+    assert [hit.passage.entry_id for hit in decided.hits] == ["wardrobe", "box"]
+    assert (decided.decision, decided.needs_all) == ("composed", True)
+
+
+def test_a_clause_that_finds_little_adds_nothing() -> None:
+    whole = Found(
+        "wardrobe back", (found("wardrobe", 0.9),), beside=(found("box", 0.4),), plausible=(found("box", 0.4),)
+    )
+    assert decide(whole, [], language="en", can_write=False, settings=SETTINGS).decision == "verbatim"
+
+
+def test_what_several_questions_have_in_common_is_told_with_their_answers() -> None:
+    parts = [Found("what does it cost", (found("cost", 0.9),)), Found("can you build it", (found("assembly", 0.6),))]
+    decided = plan("to Vienna: cost, build", found("abroad", 0.4), found("cost", 0.2), parts=parts)
+    assert [hit.passage.entry_id for hit in decided.hits] == ["cost", "assembly", "abroad"]
