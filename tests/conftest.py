@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from assistant.config import Settings
 
@@ -26,6 +28,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("browser")]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command that a test runs writes its log to a stream that ends with the test."""
+    root, kept = logging.getLogger(), structlog.get_config()
+    handlers = root.handlers[:]
+    yield
+    structlog.configure(**kept)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture(autouse=True)

@@ -75,8 +75,8 @@ class Evidence:
     """A group's entries, best first, and what speaks for each.
 
     ``cosines`` are those of the encoders, by their weights; ``coverage`` is how much of the query's words, by their
-    rarity, an entry has (0 to 1); ``scores`` are what all systems say, in spreads over the group, and ``order`` what
-    the entries are ordered by: the same, with a bonus for those in focus.
+    rarity, an entry has (0 to 1); ``scores`` are what the encoders say, in spreads over the group, and ``order``
+    what the entries are ordered by: with what words say (one rare word in common says little), and a bonus in focus.
     """
 
     situation: Situation
@@ -134,10 +134,12 @@ def gather(index: FaqIndex, group: Group, query: Query, *, limit: int, focus: Nu
     lexical = _lexical(index, group, query) if chosen.lexical else np.zeros(group.end - group.start, dtype=np.float32)
     entries = _candidates(group, views, lexical, limit, focus)
     cosines = [_cosines(view, group, entries) for view in views]
-    scores = chosen.lexical * lexical[entries - group.start] / lexical_spread(lexical)
+    scores = np.zeros(len(entries), dtype=np.float32)
     for view, values in zip(views, cosines, strict=True):
         scores = scores + view.weight * values / _spread(view, group, entries, values)
-    order = scores if focus is None else scores + FOCUS_BONUS * np.isin(entries, focus)
+    order = scores + chosen.lexical * lexical[entries - group.start] / lexical_spread(lexical)
+    if focus is not None:
+        order = order + FOCUS_BONUS * np.isin(entries, focus)
     best = np.argsort(-order, kind="stable")[: max(limit, 2)]
     mixed = np.average(cosines, axis=0, weights=[view.weight for view in views])
     covered = lexical[entries[best] - group.start] / _attainable(index, group, query, chosen)

@@ -96,7 +96,7 @@ def copy_of_minilm(settings: Settings, tmp_path: Path) -> Path:
 
 def on(cache: Path, **retrieval: str) -> Settings:
     """Settings with a model cache of its own and one encoder for everything."""
-    return Settings(cache_dir=cache, retrieval={"multilingual_encoder": MINILM, **retrieval})
+    return Settings(cache_dir=cache, retrieval={"multilingual_encoder": MINILM, "passage_encoder": "", **retrieval})
 
 
 @pytest.mark.real
