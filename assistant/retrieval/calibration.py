@@ -95,7 +95,7 @@ _MINILM, _USE, _E5 = "all-minilm-l6-v2", "use-multilingual-v3", "multilingual-e5
 LAPSE = 0.97
 """In conversations some answers are wrong for reasons that no evidence here shows: no entry is surer than this."""
 
-_ACROSS_QUESTION = Curve(15.49, 0.00, 24.76, 0.99, -13.34)
+_ACROSS_QUESTION = Curve(15.49, 0.00, 24.76, 0.99, -13.34, least_cosine=0.45)
 _OTHER_QUESTION = Curve(10.29, 0.77, 12.88, 1.68, -17.27)
 _CHINESE_TEXT = Curve(5.20, 6.77, 15.43, 1.34, -13.59)
 
