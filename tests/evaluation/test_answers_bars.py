@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 MIN_CASES = 200
 MIN_COMPOSING = 40
-# Reached before the last fit: 0.85, 0.76, 0.04, 0.04; aimed at: 0.95, 0.75, 0.05, 0.05. tests/benchmarks/README.md says what limits it.
+# Aimed at: 0.95, 0.75, 0.05 and 0.05. tests/benchmarks/README.md says what limits it.
 RIGHT = 0.83
 RIGHT_COMPOSING = 0.73
 WRONGLY_ABSTAINED = 0.05
