@@ -72,7 +72,7 @@ def test_what_other_libraries_report_is_masked_too(
     try:
         raise OSError(ALL)
     except OSError:
-        logging.getLogger("another.library").exception("failed for %s", ALL)
+        logging.getLogger("another.package").exception("failed for %s", ALL)
     written = capfd.readouterr().err
     assert "failed for [email]" in written
     assert "OSError" in written
