@@ -237,20 +237,21 @@ async def test_a_token_identifies_a_customer_once(
     assert "used already" in await refused(rig, proof)
 
 
+FAR_FUTURE = 2**32  # seconds: the list is made long before the test runs
 WRONG_CLAIMS: list[dict[str, object]] = [
-    {"exp": in_s(-60)},
+    {"exp": 1},
     {"exp": None},
     {"exp": "soon"},
     {"exp": 1e400},
-    {"exp": in_s(86_400)},
+    {"exp": FAR_FUTURE},
     {"aud": "elsewhere"},
     {"aud": None},
     {"sub": None},
     {"sub": ""},
     {"sub": 7},
     {"sub": "a\nb"},
-    {"nbf": in_s(60)},
-    {"iat": in_s(600)},
+    {"nbf": FAR_FUTURE},
+    {"iat": FAR_FUTURE},
     {"iss": "https://evil.example"},
 ]
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import WSMsgType
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -34,7 +36,7 @@ DOCUMENTED = {code.value for code in CloseCode} | {1000}
 
 Frame = tuple[WSMsgType, bytes]
 
-GOOD = [
+GOOD: list[dict[str, object]] = [
     {"type": "ping"},
     {"type": "message", "client_msg_id": "a", "text": "How long can I return an item?"},
     {"type": "message", "client_msg_id": "b", "text": "多久之内可以退货？👋"},
@@ -43,6 +45,14 @@ GOOD = [
     {"type": "feedback", "message_id": "m_1", "rating": "down", "comment": "no"},
     {"type": "handoff", "reason": "please"},
     {"type": "hello", "token": "t", "conversation_id": "c_1", "epoch": 1, "last_seq": 7, "locale": "zh-CN"},
+]
+# One of each kind that chance may leave out.
+NEVER_LEFT_OUT: list[list[Frame]] = [
+    [(TEXT, b"["), (TEXT, b"[" * 1_000 + b"]" * 1_000), (TEXT, b'{"type":"no"}'), (TEXT, b'{"type":"message"}')],
+    [(TEXT, json.dumps({**GOOD[1], "text": "x" * 8_001}).encode()), (TEXT, json.dumps(GOOD[-1]).encode())],
+    [(BINARY, b"\x00")],
+    [(TEXT, b"\xff")],
+    [(TEXT, b"9" * 140_000)],
 ]
 encoded_good = st.sampled_from([json.dumps(frame, ensure_ascii=False).encode() for frame in GOOD])
 
@@ -87,6 +97,10 @@ def frames(draw: st.DrawFn) -> Frame:
         case 25 | 30 | 35:
             return TEXT, draw(oversized())
     return TEXT, draw(texts)
+
+
+def always(bursts: list[list[Frame]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return lambda test: reduce(lambda inner, burst: example(burst)(inner), bursts, test)
 
 
 @dataclass
@@ -170,6 +184,7 @@ async def test_no_frame_breaks_the_server_or_another_conversation(start: StartRi
         suppress_health_check=list(HealthCheck),
         derandomize=not is_long,
     )
+    @always(NEVER_LEFT_OUT)
     @given(st.lists(frames(), min_size=NUM_IN_BURST, max_size=NUM_IN_BURST))
     def send(burst: list[Frame]) -> None:
         asyncio.run_coroutine_threadsafe(prober.burst(burst), loop).result(10 * PATIENCE_S)
