@@ -17,11 +17,12 @@ from rich.table import Table
 
 from assistant import __version__
 from assistant.cli_keys import keys_app
+from assistant.cli_options import JsonOption, TenantOption, settings_of, tenant_of
 from assistant.cli_privacy import privacy_app
 from assistant.cli_safety import evaluate_app
 from assistant.cli_users import users_app
 from assistant.cli_webhooks import webhooks_app
-from assistant.config import Settings, load
+from assistant.config import Settings
 from assistant.demo_shop.command import demo_shop
 from assistant.dialogue.responder import Responder
 from assistant.errors import AssistantError, StorageError
@@ -34,7 +35,6 @@ from assistant.terminal import (
     print_reply,
     progress_bar,
     reply_object,
-    set_up_logging,
     tell,
 )
 
@@ -57,8 +57,6 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(users_app, name="users")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(privacy_app, name="privacy")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
 def main() -> None:
@@ -84,18 +82,6 @@ def root(
         raise typer.Exit
     if context.invoked_subcommand and not context.resilient_parsing:
         context.obj = config
-
-
-def settings_of(context: typer.Context, config: Path | None = None, **changes: dict[str, object]) -> Settings:
-    """The settings for a command, with what its options change."""
-    settings = load(config or context.obj)
-    for section, values in changes.items():
-        given = {name: value for name, value in values.items() if value is not None}
-        if given:
-            changed = type(getattr(settings, section)).model_validate(getattr(settings, section).model_dump() | given)
-            settings = settings.model_copy(update={section: changed})
-    set_up_logging(settings.log.level, phone_regions=settings.privacy.phone_regions)
-    return settings
 
 
 @app.command()
@@ -173,15 +159,17 @@ def search(
     text: Annotated[str, typer.Argument(help="What to look for.")],
     as_json: JsonOption = False,
     limit: Annotated[int | None, typer.Option(help="How many entries at most.", min=1, max=50)] = None,
+    tenant: TenantOption = None,
 ) -> None:
     """Show which entries of the knowledge base a question finds, and how surely."""
     from assistant import server
     from assistant.language import detect
 
     settings = settings_of(context)
+    chosen = tenant_of(settings, tenant)
     server.fetch_models(settings)
     language = detect(text, fallback=settings.default_language)
-    hits = server.build_retriever(settings, tell).search(text, language=language, limit=limit)
+    hits = server.build_retriever(settings, tell).search(text, language=language, limit=limit, tenant=chosen)
     if as_json:
         print_json({"language": language, "hits": [asdict(hit) for hit in hits]})
     elif not hits:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.table import Table
 
-from assistant.config import Settings, load
+from assistant.cli_options import JsonOption, settings_of, tenant_of
+from assistant.config import Settings
 from assistant.errors import ConfigError
-from assistant.terminal import note, out, print_json, set_up_logging
+from assistant.terminal import note, out, print_json
 
 if TYPE_CHECKING:
     from assistant.conversation.api_keys import ApiKey, ApiKeys
@@ -37,7 +38,7 @@ def add(
     tenant: Annotated[str | None, typer.Option(help="The tenant it answers for. Default: the main one.")] = None,
 ) -> None:
     """Make a key. Standard output has its secret, this once."""
-    settings = _settings(context)
+    settings = settings_of(context)
     _check(settings, name, tenant or settings.tenant)
     key, secret = _with_keys(settings, lambda keys: keys.add(name, tenant or settings.tenant))
     out.print(secret, soft_wrap=True)
@@ -47,10 +48,10 @@ def add(
 @keys_app.command("list")
 def list_keys(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List all keys, without their secrets."""
-    keys = _with_keys(_settings(context), lambda keys: keys.all())
+    keys = _with_keys(settings_of(context), lambda keys: keys.all())
     if as_json:
         print_json({"keys": [asdict(key) for key in keys]})
         return
@@ -66,7 +67,7 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `assistant keys list` shows it.")],
 ) -> None:
     """Let a key open nothing from its next request on."""
-    if not _with_keys(_settings(context), lambda keys: keys.revoke(key_id)):
+    if not _with_keys(settings_of(context), lambda keys: keys.revoke(key_id)):
         raise ConfigError(f"There is no valid key {key_id!r}.", fix="See their ids: assistant keys list")
     note.print(f"{key_id} is revoked.", soft_wrap=True)
 
@@ -76,19 +77,11 @@ def _check(settings: Settings, name: str, tenant: str) -> None:
         raise ConfigError(
             f"The name {name[:80]!r} is refused.", fix="Use 1 to 64 letters, digits, dots, dashes and underscores."
         )
-    if tenant != settings.tenant and tenant not in settings.tenants:
-        served = ", ".join([settings.tenant, *settings.tenants])
-        raise ConfigError(f"The tenant {tenant!r} is not served here.", fix=f"Name one of: {served}.")
+    tenant_of(settings, tenant)  # raises for one that is not served
 
 
 def _state(key: ApiKey) -> str:
     return f"revoked {key.revoked_at}" if key.revoked_at else "valid"
-
-
-def _settings(context: typer.Context) -> Settings:
-    settings = load(context.obj)
-    set_up_logging(settings.log.level, phone_regions=settings.privacy.phone_regions)
-    return settings
 
 
 def _with_keys(settings: Settings, use: Callable[[ApiKeys], Awaitable[T]]) -> T:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from assistant.config import load
+from assistant.cli_options import settings_of
 from assistant.errors import ConfigError, StorageError
-from assistant.terminal import note, out, print_json, set_up_logging
+from assistant.terminal import note, out, print_json
 
 if TYPE_CHECKING:
     from assistant.erasing import Erasing
@@ -82,9 +82,7 @@ def retain(
 def _erasing(context: typer.Context) -> Erasing:
     from assistant.erasing import Erasing
 
-    settings = load(context.obj)
-    set_up_logging(settings.log.level, phone_regions=settings.privacy.phone_regions)
-    return Erasing(settings)
+    return Erasing(settings_of(context))
 
 
 def _write_file(to: Path, erasing: Erasing, visitor: str) -> int:

@@ -16,16 +16,21 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from assistant.cli_options import JsonOption, settings_of
 from assistant.config import load
 from assistant.conversation.events import AgentRole
 from assistant.errors import AccountError
-from assistant.terminal import note, out, print_json, set_up_logging
+from assistant.terminal import note, out, print_json
 
 if TYPE_CHECKING:
     from assistant.conversation.agents import Agent, Agents
 
 Result = TypeVar("Result")
 EmailArgument = Annotated[str, typer.Argument(help="The e-mail address they log in with.")]
+TenantOption = Annotated[
+    list[str] | None,
+    typer.Option("--tenant", help="A tenant whose customers they serve; may be repeated. Default: all."),
+]
 RoleOption = Annotated[AgentRole, typer.Option(help="agent, supervisor or admin.")]
 
 users_app = typer.Typer(
@@ -40,27 +45,30 @@ def add(
     email: EmailArgument,
     role: RoleOption,
     name: Annotated[str, typer.Option(help="The name that customers see. Default: from the address.")] = "",
+    tenants: TenantOption = None,
 ) -> None:
     """Add an account; its password is asked for, or is the first line of the standard input."""
+    chosen = _known_tenants(context, tenants)
     password = _read_password()
-    agent = _with_agents(context, lambda agents: agents.add(email, password, role=role, name=name))
-    out.print(f"Added {agent.email} ({agent.role}), seen by customers as {escape(agent.name)}.", soft_wrap=True)
+    agent = _with_agents(context, lambda agents: agents.add(email, password, role=role, name=name, tenants=chosen))
+    added = f"Added {agent.email} ({agent.role}), seen by customers as {agent.name}, serving {_served(agent)}."
+    out.print(escape(added), soft_wrap=True)
 
 
 @users_app.command("list")
 def list_users(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the accounts."""
     agents = _with_agents(context, lambda agents: agents.list())
     if as_json:
         print_json({"users": [_record(agent) for agent in agents]})
         return
-    table = Table("e-mail", "name", "role", "state", box=None)
+    table = Table("e-mail", "name", "role", "tenants", "state", box=None)
     for agent in agents:
         state = "enabled" if agent.is_enabled else "disabled"
-        table.add_row(escape(agent.email), escape(agent.name), agent.role, state)
+        table.add_row(escape(agent.email), escape(agent.name), agent.role, escape(_served(agent)), state)
     out.print(table)
 
 
@@ -85,6 +93,14 @@ def role_of(context: typer.Context, email: EmailArgument, role: RoleOption) -> N
     out.print(f"{agent.email} is {agent.role} now.", soft_wrap=True)
 
 
+@users_app.command("tenants")
+def tenants_of(context: typer.Context, email: EmailArgument, tenants: TenantOption = None) -> None:
+    """Have somebody serve these tenants, or all where none is given; they have to log in again."""
+    chosen = _known_tenants(context, tenants)
+    agent = _with_agents(context, lambda agents: agents.set_tenants(email, chosen))
+    out.print(escape(f"{agent.email} serves {_served(agent)} now."), soft_wrap=True)
+
+
 @users_app.command("passwd")
 def passwd(context: typer.Context, email: EmailArgument) -> None:
     """Give somebody another password; it is asked for, or is the first line of the standard input."""
@@ -97,8 +113,7 @@ def _with_agents(context: typer.Context, use: Callable[[Agents], Awaitable[Resul
     from assistant.conversation.agents import Agents
     from assistant.conversation.database import Database
 
-    settings = load(context.obj)
-    set_up_logging(settings.log.level)
+    settings = settings_of(context)
 
     async def run() -> Result:
         database = Database(settings.log_url)
@@ -109,6 +124,20 @@ def _with_agents(context: typer.Context, use: Callable[[Agents], Awaitable[Resul
             await database.close()
 
     return asyncio.run(run())
+
+
+def _known_tenants(context: typer.Context, given: list[str] | None) -> tuple[str, ...]:
+    """The tenants that were given. Raises `AccountError` for one that the settings do not have."""
+    settings = load(context.obj)
+    served = (settings.tenant, *settings.tenants)
+    for tenant in given or ():
+        if tenant not in served:
+            raise AccountError(f"There is no tenant {tenant!r:.80}.", fix=f"The settings have: {', '.join(served)}.")
+    return tuple(given or ())
+
+
+def _served(agent: Agent) -> str:
+    return ", ".join(agent.tenants) or "all tenants"
 
 
 def _read_password() -> str:
@@ -135,5 +164,6 @@ def _record(agent: Agent) -> dict[str, object]:
         "email": agent.email,
         "name": agent.name,
         "role": agent.role,
+        "tenants": list(agent.tenants),
         "is_enabled": agent.is_enabled,
     }

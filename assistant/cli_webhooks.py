@@ -15,9 +15,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from assistant.config import Settings, WebhookSettings, load
+from assistant.cli_options import settings_of
+from assistant.config import Settings, WebhookSettings
 from assistant.errors import ConfigError
-from assistant.terminal import note, out, print_json, set_up_logging
+from assistant.terminal import note, out, print_json
 
 if TYPE_CHECKING:
     from assistant.conversation.database import Database
@@ -35,7 +36,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 @webhooks_app.command("list")
 def list_endpoints(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the addresses, how much waits for each, and since when it takes nothing."""
-    settings = _settings(context)
+    settings = settings_of(context)
     rows = _with_database(settings, lambda database: _standings(settings, database))
     if as_json:
         print_json({"webhooks": [_row(endpoint, standing, failed) for endpoint, standing, failed in rows]})
@@ -62,7 +63,7 @@ def test_endpoint(
     context: typer.Context, name: Annotated[str, typer.Argument(help="The name of the address in the settings.")]
 ) -> None:
     """Send a signed `webhook.test` now, and say what came back."""
-    endpoint = _named(_settings(context), name)
+    endpoint = _named(settings_of(context), name)
     outcome, ms = asyncio.run(_try(endpoint))
     out.print(f"{name}: {outcome.reason} after {ms:.0f} ms")
     if not outcome.is_taken:
@@ -79,7 +80,7 @@ def list_failed(
     """List what was given up after 24 hours; it is kept for 30 days."""
     from assistant.conversation.failed_webhooks import FailedWebhooks
 
-    settings = _settings(context)
+    settings = settings_of(context)
     failed = _with_database(settings, lambda database: FailedWebhooks(database).all(endpoint=name))
     if as_json:
         print_json({"failed": [asdict(webhook) for webhook in failed]})
@@ -107,14 +108,8 @@ def retry_failed(
     async def retry(database: Database) -> int:
         return await FailedWebhooks(database).retry(ids or (), endpoint=name, at=Outbox(database).at())
 
-    num = _with_database(_settings(context), retry)
+    num = _with_database(settings_of(context), retry)
     out.print(f"{num} will be sent again.")
-
-
-def _settings(context: typer.Context) -> Settings:
-    settings = load(context.obj)
-    set_up_logging(settings.log.level)
-    return settings
 
 
 def _with_database(settings: Settings, use: Callable[[Database], Coroutine[Any, Any, T]]) -> T:

@@ -70,7 +70,10 @@ class ExampleSettings(Section):
 
 
 class StyleSettings(Section):
-    """How the assistant speaks. ``do`` and ``dont`` are short rules for the model, in either language."""
+    """How the assistant speaks. ``do`` and ``dont`` are short rules for the model, in either language.
+
+    They reach customers only where the model writes: see ``DialogueSettings.compose``.
+    """
 
     tone: Tone = "friendly"
     do: tuple[str, ...] = Field(default=(), max_length=8)
@@ -98,7 +101,8 @@ class IdentitySettings(Section):
 
     The key stands in the environment variable ``key_env`` or in the file ``key_file``: the shared secret of ``hmac``
     and HS256 (32 bytes at least), the public key (PEM) of RS256 and ES256. ``audience`` and ``issuer`` are what a
-    token's ``aud`` and ``iss`` must be; ``aud`` is the tenant's name by default.
+    token's ``aud`` and ``iss`` must be; ``aud`` is the tenant's name by default. For ``session_hours`` after a proof
+    the customer counts as signed in on that device; afterwards the device finds its conversations, and no more.
     """
 
     algorithm: Literal["off", "hmac", "HS256", "RS256", "ES256"] = "off"
@@ -107,6 +111,7 @@ class IdentitySettings(Section):
     audience: str = ""
     issuer: str = ""
     max_age_s: int = Field(default=600, ge=10, le=86_400)
+    session_hours: float = Field(default=24, gt=0, le=8_760)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -176,6 +181,7 @@ class DialogueSettings(Section):
     max_passages: int = Field(default=2, ge=1, le=10)
     max_turns: int = Field(default=64, ge=1)
     max_running: int = Field(default=32, ge=1)
+    address_share: float = Field(default=0.25, gt=0, le=1)
     queue_timeout_s: float = Field(default=30, gt=0, le=300)
     answer_timeout_s: float = Field(default=90, gt=0, le=900)
     turn_timeout_s: float = Field(default=60, gt=0, le=600)
@@ -195,12 +201,13 @@ class GatewaySettings(Section):
     max_text_chars: int = Field(default=8_000, ge=100, le=65_536)
     messages_per_minute: int = Field(default=20, ge=1)
     tokens_per_day: int = Field(default=100_000, ge=1)
+    address_multiple: int = Field(default=10, ge=1, le=10_000)
     handshakes_per_minute: int = Field(default=120, ge=1)
     sockets_per_visitor: int = Field(default=8, ge=1)
     sockets_per_address: int = Field(default=256, ge=1)
     heartbeat_s: float = Field(default=20, gt=0, le=30)
     slow_reader_s: float = Field(default=15, gt=0, le=120)
-    drain_s: float = Field(default=15, ge=0, le=300)
+    drain_s: float = Field(default=10, ge=0, le=300)
     hello_timeout_s: float = Field(default=10, gt=0, le=60)
     token_ttl_s: float = Field(default=30, gt=0, le=30)
 
@@ -274,6 +281,21 @@ class CallSettings(Section):
     keyed: bool = False
 
 
+class LoginSettings(Section):
+    """What changes in an action for a customer whom the site has signed in (``[identity]``): they are known already.
+
+    Every call is sent their user id as ``field``. The slots in ``skip`` are not asked. ``owner`` names the field of
+    the answer that must equal the user id. With ``required`` the action is for signed-in customers alone (``ask`` is
+    what the others are told), and ``{field}`` may stand in a url.
+    """
+
+    field: str = Field(default="user_id", pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    skip: tuple[str, ...] = ()
+    owner: str = Field(default="", max_length=100)
+    required: bool = False
+    ask: LocalText = {}
+
+
 class ActionSettings(Section):
     """A business action: how customers wish for it, what it needs, what it calls, what they are told.
 
@@ -291,6 +313,7 @@ class ActionSettings(Section):
     identify: CallSettings | None = None
     identifiers: tuple[str, ...] = ()
     verify: dict[str, str] = {}
+    login: LoginSettings | None = None
     call: CallSettings
     result: dict[str, FieldSettings] = {}
     confirm: LocalText = {}
@@ -341,6 +364,7 @@ class AgentSettings(Section):
     session_hours: float = Field(default=12, gt=0, le=720)
     logins_per_minute: int = Field(default=10, ge=1)
     address_logins_per_minute: int = Field(default=60, ge=1)
+    account_failures_per_hour: int = Field(default=100, ge=1)
     allowed_origins: tuple[str, ...] = ()
     refresh_s: float = Field(default=1, gt=0, le=2)
 
@@ -431,6 +455,11 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         """Where models lie; safe to delete, they are fetched again."""
         return self.cache_dir / "models"
+
+    @property
+    def seeds_dir(self) -> Path:
+        """Where the vectors of the built-in example sentences lie; safe to delete, they are computed again."""
+        return self.cache_dir / "seeds"
 
 
 def load(path: Path | None = None) -> Settings:

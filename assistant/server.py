@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
 from assistant import models, running
-from assistant.actions.caller import HttpActionCaller, open_caller
+from assistant.actions.caller import open_caller
 from assistant.actions.flow import Actions
+from assistant.actions.outcome import ActionCaller
 from assistant.config import Settings
 from assistant.conversation.api_keys import ApiKeys
 from assistant.conversation.attachments import Attachments
@@ -26,25 +29,30 @@ from assistant.conversation.relay import relaying
 from assistant.conversation.senders import ChannelSenders
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.guarded import GuardedGenerator
+from assistant.dialogue.ladder import Ladder
 from assistant.dialogue.leaks import new_canary
 from assistant.dialogue.manager import DialogueManager
 from assistant.dialogue.prompt import PROMPT_VERSION
 from assistant.dialogue.responder import Responder
+from assistant.dialogue.suggesting import Suggesting
+from assistant.dialogue.turn import Generator, Reader, Retriever
 from assistant.erasing import privacy_of
 from assistant.errors import AdapterError
 from assistant.gateway import app as gateway
 from assistant.gateway.doors import Doors
 from assistant.gateway.staff import Staff
 from assistant.gateway.webhooks import running_webhooks
-from assistant.generation.engine import Engine
 from assistant.insight.encoding import EncoderPair
 from assistant.insight.reader import MessageReader
 from assistant.retrieval.artifact import open_or_build
-from assistant.retrieval.embedding import load_encoders
+from assistant.retrieval.embedding import Encoders, load_encoders
 from assistant.retrieval.retriever import FaqRetriever
 from assistant.retrieval.updater import IndexUpdater
 from assistant.retrieval.watching import keep_current
 from assistant.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from assistant.generation.engine import Engine
 
 log = structlog.get_logger()
 
@@ -70,20 +78,23 @@ class Search:
 
 def build_retriever(settings: Settings, tell: Tell) -> FaqRetriever:
     """The encoders, and the index of the knowledge base as it stands now."""
-    return build_search(settings, tell).retriever
+    return _open_search(settings, tell)[0]
 
 
 def build_search(settings: Settings, tell: Tell) -> Search:
     """The encoders with everything that uses them. Blocking; some seconds."""
+    retriever, updater, encoders = _open_search(settings, tell)
+    return Search(retriever, updater, make_reader(settings, encoders, retriever))
+
+
+def _open_search(settings: Settings, tell: Tell) -> tuple[FaqRetriever, IndexUpdater, Encoders]:
     encoders = load_encoders(settings)
     with progress_bar("Indexing the knowledge base") as report:
         index, knowledge = open_or_build(settings, encoders, progress=report)
     for problem in knowledge.problems:
         tell(f"Left out: {problem}")
     retriever = FaqRetriever(index, encoders, settings.retrieval)
-    updater = IndexUpdater(settings, encoders, retriever, index, problems=knowledge.problems)
-    views = EncoderPair(encoders.english, encoders.multilingual, encoders.passage)
-    return Search(retriever, updater, MessageReader.fit(views))
+    return retriever, IndexUpdater(settings, encoders, retriever, index, problems=knowledge.problems), encoders
 
 
 async def serve(settings: Settings, tell: Tell) -> None:
@@ -108,6 +119,8 @@ async def serve(settings: Settings, tell: Tell) -> None:
 @asynccontextmanager
 async def running_engine(settings: Settings) -> AsyncIterator[Engine]:
     """The chat model on its thread."""
+    from assistant.generation.engine import Engine  # torch and transformers take 5 s: only what writes waits for them
+
     engine = Engine(settings)
     await asyncio.to_thread(engine.load)
     _refuse_other_prompt(engine)
@@ -123,7 +136,8 @@ async def running_responder(settings: Settings, tell: Tell) -> AsyncIterator[Res
     """Everything that answers a question, without log and gateway."""
     search = await asyncio.to_thread(build_search, settings, tell)
     async with running_engine(settings) as engine, open_caller() as caller:
-        yield _responder(settings, search, engine, caller)
+        guarded = GuardedGenerator(engine, settings.generation)
+        yield make_responder(settings, search.retriever, guarded, reader=search.reader, caller=caller)
 
 
 @asynccontextmanager
@@ -139,12 +153,14 @@ async def running_app(settings: Settings, tell: Tell, *, admin_key: str) -> Asyn
         conversations = ConversationLog(database, bus)
         await stack.enter_async_context(relaying(bus, settings.gateway.redis_url))
         canary = new_canary()
-        responder = _responder(settings, search, engine, caller, canary=canary)
-        manager = DialogueManager(log=conversations, bus=bus, responder=responder, settings=settings)
+        guarded, ladder = GuardedGenerator(engine, settings.generation), Ladder()
+        make = partial(make_responder, settings, search.retriever, guarded, reader=search.reader)
+        responder = make(caller=caller, canary=canary, ladder=ladder)
+        manager = DialogueManager(log=conversations, bus=bus, responder=responder, settings=settings, ladder=ladder)
         stack.push_async_callback(manager.close)
         await manager.start()
         outbox, failed = Outbox(database), FailedWebhooks(database)
-        await stack.enter_async_context(
+        webhooks = await stack.enter_async_context(
             running_webhooks(settings.webhooks, log=conversations, outbox=outbox, failed=failed)
         )
         if settings.knowledge.watch:
@@ -156,7 +172,7 @@ async def running_app(settings: Settings, tell: Tell, *, admin_key: str) -> Asyn
         admin = gateway.Admin(admin_key, search.updater)
         visitors = Visitors(database)
         # Programs' answers are in no conversation, and so without business actions, whose steps are events of one.
-        outside = _responder(settings, search, engine, None, canary=canary)
+        outside = make(canary=canary, ladder=ladder)
         doors = Doors(ApiKeys(database), ChannelSenders(database, visitors), outside)
         yield gateway.make_app(
             gateway.Parts(
@@ -172,16 +188,37 @@ async def running_app(settings: Settings, tell: Tell, *, admin_key: str) -> Asyn
                 staff=Staff.over(database),
                 privacy=privacy_of(settings, database, bus),
                 attachments=Attachments(database, settings.uploads_dir),
+                suggesting=Suggesting(log=conversations, responder=outside, settings=settings),
+                breaker=guarded.breaker,
+                webhooks=webhooks,
             )
         )
 
 
-def _responder(
-    settings: Settings, search: Search, engine: Engine, caller: HttpActionCaller | None, *, canary: str = ""
+def make_reader(settings: Settings, encoders: Encoders, retriever: FaqRetriever) -> MessageReader:
+    """What reads messages: it knows the names that this search knows. Blocking; some seconds the first time."""
+    views = EncoderPair(encoders.english, encoders.multilingual, encoders.passage)
+    return MessageReader.fit(views, names=retriever.names, kept=settings.seeds_dir)
+
+
+def make_responder(
+    settings: Settings,
+    retriever: Retriever,
+    generator: Generator,
+    *,
+    reader: Reader,
+    caller: ActionCaller | None = None,
+    canary: str = "",
+    ladder: Ladder | None = None,
 ) -> Responder:
+    """What answers: the one that serves, speaks in the terminal and is evaluated.
+
+    Without a ``caller`` there are no business actions; without a ``canary`` it has one of its own.
+    """
     actions = Actions(settings, caller) if caller and settings.actions else None
-    guarded = GuardedGenerator(engine, settings.generation)
-    return Responder(search.retriever, guarded, settings, reader=search.reader, actions=actions, canary=canary)
+    return Responder(
+        retriever, generator, settings, reader=reader, actions=actions, canary=canary or new_canary(), ladder=ladder
+    )
 
 
 @asynccontextmanager

@@ -61,6 +61,7 @@ class TerminalConversation:
         self._just_told: set[str] = set()
         self._said: list[str] = []
         self._past: list[Decision] = []
+        self._was_unanswered = False
         self._language: str = settings.default_language
 
     async def run(self, responder: Responder) -> None:
@@ -80,6 +81,7 @@ class TerminalConversation:
             just_told=self._just_told,
             said=tuple(self._said),
             past=tuple(self._past),
+            was_unanswered=self._was_unanswered,
             actions=tuple(self._sink.actions),
         )
         reply = await responder.respond(question, self._sink)
@@ -87,6 +89,7 @@ class TerminalConversation:
         self._earlier.append(text)
         self._said += [text, reply.text]
         self._past.append(reply.decision)
+        self._was_unanswered = reply.is_unanswered
         self._just_told = {citation.entry_id for citation in reply.citations}
         return reply
 

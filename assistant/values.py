@@ -102,7 +102,10 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What can be noted of a customer's message without answering it. ``concern_score`` is 0 to 1."""
+    """What is noted of a customer's message. ``concern_score`` is 0 to 1.
+
+    ``intent`` is the topic of the knowledge base that its answer rests on; all else is noted before it is answered.
+    """
 
     sentiment: Sentiment = "neutral"
     urgency: Urgency = "normal"

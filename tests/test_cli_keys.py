@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ASSISTANT_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr("assistant.cli_keys.set_up_logging", lambda *_, **__: None)  # it would keep this test's stderr
+    monkeypatch.setattr("assistant.cli_options.set_up_logging", lambda *_, **__: None)  # it would keep stderr
     return tmp_path
 
 

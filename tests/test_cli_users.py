@@ -92,6 +92,26 @@ def test_what_is_wrong_is_said_and_nothing_is_stored() -> None:
     assert listed() == []
 
 
+def test_an_account_serves_the_tenants_it_is_given_or_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = tmp_path / "assistant.toml"
+    settings.write_text("".join(f"[tenants.{name}]\nroot = '.'\n" for name in ("oak", "elm")), encoding="utf-8")
+    monkeypatch.setenv("ASSISTANT_CONFIG", str(settings))
+    chosen = ("--tenant", "oak", "--tenant", "elm")
+    assert "serving elm, oak" in users("add", EMAIL, "--role", "agent", *chosen, stdin=PASSWORD).stdout
+
+    def served() -> object:
+        return json.loads(users("list", "--json").stdout)["users"][0]["tenants"]
+
+    assert served() == ["elm", "oak"]
+    assert users("tenants", EMAIL, "--tenant", "default").exit_code == 0
+    assert served() == ["default"]
+    assert "serves all tenants now" in users("tenants", EMAIL).stdout
+    assert served() == []
+    unknown = users("tenants", EMAIL, "--tenant", "ash")
+    assert "There is no tenant 'ash'" in str(unknown.exception)
+    assert "default, oak, elm" in str(unknown.exception)
+
+
 def test_a_password_is_no_argument() -> None:
     assert users("add", EMAIL, PASSWORD, "--role", "agent").exit_code == 2
     assert users("passwd", EMAIL, "--password", PASSWORD).exit_code == 2

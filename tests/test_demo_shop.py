@@ -84,6 +84,14 @@ async def test_a_wrong_email_and_an_unknown_order_get_the_same_answer(shop: Runn
     assert await shop.post("identify", ANNA | {"email": "x@example.com"}) == wrong
 
 
+async def test_a_signed_in_customer_needs_no_email_and_gets_only_what_is_theirs(shop: Running) -> None:
+    own = {"order_number": "LO10000001", "customer_id": "C1001"}
+    assert (await shop.post("orders/status", own))[1]["customer_id"] == "C1001"
+    for other in (own | {"customer_id": "C1002"}, TOM | {"customer_id": "C1001"}, {"order_number": "LO10000001"}):
+        assert await shop.post("identify", other) == (404, {"error": "no such order"})
+    assert (await shop.post("orders/status", own | {"customer_id": 1001}))[0] == 422
+
+
 async def test_the_same_key_registers_one_return(shop: Running) -> None:
     first = await shop.post("returns", TOM | {"reason": "faulty"}, key="a")
     assert first == (201, {"return_number": "RT000001", "send_by": "2026-03-25"})
@@ -163,6 +171,14 @@ async def test_a_chinese_customer_learns_of_an_order_and_returns_another(custome
     assert "原因" in await customer.hears("li.lei@example.cn")
     assert "不想要了" in await customer.hears("不喜欢")
     assert "RT000001" in await customer.hears("确认")
+
+
+async def test_a_signed_in_customer_is_asked_for_no_email(customer: Customer) -> None:
+    customer.user_id = "C1002"
+    assert "oak cutting board" in await customer.hears("Where is my order LO10000002?")
+    await customer.hears("I want to return LO10000002, it came damaged")
+    assert "RT000001" in await customer.hears("Yes")
+    assert "no order of yours" in await customer.hears("Where is my order LO10000001?")
 
 
 async def test_a_callback_is_arranged_over_several_turns(customer: Customer) -> None:

@@ -125,7 +125,7 @@ def test_the_command_says_what_there_is_and_what_was_left_out(
     settings: Settings, encoders: Encoders, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "assistant.cli.set_up_logging", lambda level, phone_regions: None
+        "assistant.cli_options.set_up_logging", lambda level, phone_regions: None
     )  # it would log to a closed stream
     monkeypatch.setenv("ASSISTANT_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("ASSISTANT_KNOWLEDGE__ROOT", str(settings.knowledge.root))

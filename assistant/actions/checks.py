@@ -68,6 +68,7 @@ def _problems(action: ActionSettings) -> Iterator[tuple[str, str]]:
         yield from _call_problems(action, call)
     yield from _text_problems(action)
     yield from _identity_problems(action)
+    yield from _login_problems(action)
 
 
 def _slot_problems(slot: SlotSettings) -> Iterator[tuple[str, str]]:
@@ -88,7 +89,10 @@ def _call_problems(action: ActionSettings, call: CallSettings) -> Iterator[tuple
     slots = {slot.name: slot for slot in action.slots}
     used = PLACEHOLDER.findall(call.url)
     for name in used:
-        if name not in slots:
+        if action.login and name == action.login.field:
+            if not action.login.required:
+                yield f"{{{name}}} in its url is unknown of who is not signed in.", "Set required in its login."
+        elif name not in slots:
             yield f"{{{name}}} in its url is no slot.", f"The slots are: {', '.join(slots) or 'none'}."
         elif slots[name].kind == "text" and not slots[name].pattern:
             yield f"free text such as {name} cannot be part of a url.", "Send it in the body, or give it a pattern."
@@ -117,7 +121,7 @@ def _identity_problems(action: ActionSettings) -> Iterator[tuple[str, str]]:
     slots = {slot.name for slot in action.slots}
     for name in sorted({*action.identifiers, *action.verify} - slots):
         yield f"{name} identifies the customer but is no slot.", f"The slots are: {', '.join(slots) or 'none'}."
-    if not action.personal:
+    if not action.personal or (action.login and action.login.required):
         return
     known_by = set(action.identifiers) if action.identify else set(action.verify)
     if len(known_by) < MIN_IDENTIFIERS:
@@ -127,3 +131,22 @@ def _identity_problems(action: ActionSettings) -> Iterator[tuple[str, str]]:
         )
     if action.changes and not action.identify:
         yield "it changes something personal before anybody is known.", "Set identify, which is called first."
+
+
+def _login_problems(action: ActionSettings) -> Iterator[tuple[str, str]]:
+    login = action.login
+    if login is None:
+        return
+    slots = {slot.name for slot in action.slots}
+    if login.field in slots | set(action.result):
+        yield f"{login.field} is the signed-in customer's id and another thing.", "Give its login another field."
+    for name in sorted(set(login.skip) - slots):
+        yield f"{name} is skipped for who is signed in but is no slot.", f"The slots are: {', '.join(slots) or 'none'}."
+    told = [*action.confirm.values(), *(call.url for call in calls_of(action))]
+    for name in sorted(set(login.skip) & {name for text in told for name in PLACEHOLDER.findall(text)}):
+        yield (
+            f"{name} is skipped for who is signed in and stands in its confirm or url.",
+            "Take it out there, or ask it.",
+        )
+    if action.personal and not (login.owner or action.identify):
+        yield "nothing tells whether what it finds is the signed-in customer's.", "Set owner in its login, or identify."

@@ -1,23 +1,24 @@
 """Business actions in a conversation: from the wish over slots, identity and a yes to the call and its result.
 
 All state is in the log's `Action` steps. Bounds: `MAX_TRIES` for each thing asked and `MAX_MISMATCHES` wrong details
-in a conversation, then a person; five slots (`config.ActionSettings`); each call its own time-out.
+in a conversation, `mismatches.py` in all of them, then a person; five slots (`config.ActionSettings`); each call its
+own time-out.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 
 from assistant.actions.checks import check_actions
 from assistant.actions.consent import asks, cancels, is_no, is_yes
+from assistant.actions.mismatches import Mismatches
 from assistant.actions.open_action import MAX_MISMATCHES, OpenAction, num_mismatches, open_action
 from assistant.actions.outcome import ActionCaller
 from assistant.actions.slots import read
 from assistant.actions.turn import ActionTurn, Record
-from assistant.actions.wishes import Matcher, Wish, Wishes, has_words
+from assistant.actions.wishes import Wish, Wishes, has_words
 from assistant.config import ActionSettings, Settings
 from assistant.conversation.events import Action, new_id
 from assistant.dialogue.handoff import wants_person
@@ -37,8 +38,7 @@ def this_day() -> date:
 class Actions:
     """Takes the messages that begin, continue or end a business action.
 
-    Raises `ConfigError` where the declared actions do not fit together. ``matcher`` scores a message against an
-    example phrase (0 to 1), beside the words themselves.
+    Raises `ConfigError` where the declared actions do not fit together.
     """
 
     def __init__(
@@ -46,14 +46,15 @@ class Actions:
         settings: Settings,
         caller: ActionCaller,
         *,
-        matcher: Matcher | None = None,
         today: Callable[[], date] = this_day,
+        mismatches: Mismatches | None = None,
     ) -> None:
         check_actions(settings.actions)
         self._settings = settings
         self._caller = caller
         self._declared = {action.name: action for action in settings.actions}
-        self._wishes = Wishes(settings.actions, matcher)
+        self._mismatches = mismatches or Mismatches()
+        self._wishes = Wishes(settings.actions)
         self._today = today
 
     async def take(self, question: Question, record: Record) -> Reply | None:
@@ -91,7 +92,10 @@ class Actions:
     async def _go_on(self, turn: ActionTurn, standing: OpenAction) -> Reply | None:
         text = turn.question.text
         if standing.waits == "unfinished":
-            return await (turn.perform() if is_yes(text) else turn.end_unknown("interrupted"))
+            is_known = turn.missing is None and not turn.identity.needs_login
+            return await (turn.perform() if is_known and is_yes(text) else turn.end_unknown("interrupted"))
+        if turn.identity.needs_login and standing.waits == "asking":
+            return await turn.refuse_anonymous()
         if standing.waits == "mismatched":
             return await self._correct(turn)
         if (cancels(text) and not turn.is_option(text)) or (turn.was_read_back and is_no(text)):
@@ -105,7 +109,7 @@ class Actions:
         text = turn.question.text
         elsewhere = asks(text) or (is_small_talk(text) and not turn.was_read_back)
         asked = turn.missing.name if turn.missing and not elsewhere else ""
-        wish = await self._wish(turn.question)
+        wish = self._wish(turn.question)
         if wish and wish.action.name != turn.action.name:
             return None
         if values := self._values(turn.action, turn.question, asked):
@@ -130,7 +134,7 @@ class Actions:
     # -- a new one
 
     async def _begin(self, question: Question, record: Record, *, instead_of: ActionTurn | None = None) -> Reply | None:
-        wish = await self._wish(question)
+        wish = self._wish(question)
         if wish is None:
             return None
         turn = self._turn(wish.action, question, record, new_id("a"), {})
@@ -142,16 +146,19 @@ class Actions:
 
     async def _advance(self, turn: ActionTurn) -> Reply:
         """Record what is known, then ask for what is missing, read back, or call."""
+        if turn.identity.needs_login:
+            return await turn.refuse_anonymous()
         await turn.note("requested")
         if turn.missing:
             return turn.ask()
-        if turn.action.personal and num_mismatches(turn.question.actions) >= MAX_MISMATCHES:
-            return await turn.give_up("too_many_mismatches")
-        return await (turn.read_back() if turn.action.changes else turn.perform())
+        with self._mismatches.trying(turn.identity.claims(turn.arguments)) as may:
+            is_guessing = not may or num_mismatches(turn.question.actions) >= MAX_MISMATCHES
+            if turn.action.personal and is_guessing:
+                return await turn.give_up("too_many_mismatches")
+            return await (turn.read_back() if turn.action.changes else turn.perform())
 
-    async def _wish(self, question: Question) -> Wish | None:
-        # In a thread, since a matcher may well be a model.
-        return await asyncio.to_thread(self._wishes.find, question.text, tenant=self._tenant(question))
+    def _wish(self, question: Question) -> Wish | None:
+        return self._wishes.find(question.text, tenant=self._tenant(question))
 
     def _tenant(self, question: Question) -> str:
         return question.tenant or self._settings.tenant
@@ -165,7 +172,7 @@ class Actions:
     ) -> ActionTurn:
         language = written(_spoken(question), self._settings.default_language)
         handoff = self._settings.handoff_of(question.tenant)
-        return ActionTurn(action, question, language, handoff, self._caller, record, key, arguments)
+        return ActionTurn(action, question, language, handoff, self._caller, self._mismatches, record, key, arguments)
 
 
 async def _keep_nothing(step: Action) -> None:

@@ -22,6 +22,7 @@ Line = Literal[
     "unknown",
     "gave_up",
     "go_on",
+    "sign_in",
 ]
 LINES: dict[Line, dict[Written, str]] = {
     "not_understood": {
@@ -66,6 +67,10 @@ LINES: dict[Line, dict[Written, str]] = {
     "go_on": {
         "en": "Shall we go on with what you asked before? {asked}",
         "zh": "我们接着办刚才的事吧。{asked}",
+    },
+    "sign_in": {
+        "en": "For this I need to know who you are: please sign in on our site, then ask me again.",
+        "zh": "办理这项业务需要先确认您的身份，请登录后再来问我。",
     },
     "gave_up": {
         "en": "I am not getting any further with this here, so a colleague had better help you.",

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from assistant.actions.dates import find_date
 from assistant.actions.folding import clean, fold
 from assistant.config import OptionSettings, SlotSettings
+from assistant.insight.dates import find_date
 from assistant.values import Entity
 
 MAX_MESSAGE_CHARS = 2_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,11 +9,12 @@ from itertools import islice
 from typing import get_args
 
 from assistant.actions import replies
-from assistant.actions.folding import fold
+from assistant.actions.identity import Identity
+from assistant.actions.mismatches import Mismatches
 from assistant.actions.open_action import MAX_MISMATCHES, NOT_FOUND, num_mismatches
 from assistant.actions.outcome import ActionCaller, Outcome
 from assistant.actions.replies import Line
-from assistant.actions.results import at, pick, tell
+from assistant.actions.results import pick, tell
 from assistant.actions.slots import is_too_long, read
 from assistant.config import ActionSettings, CallSettings, HandoffSettings, LocalText, SlotSettings
 from assistant.conversation.events import Action, ActionStatus
@@ -24,7 +24,6 @@ from assistant.dialogue.turn import Question, Reply
 MAX_OFFERS = 2
 MAX_EARLIER = 8
 LAST_SAID = 4
-APART = re.compile(r"[\s()-]+")
 
 Record = Callable[[Action], Awaitable[None]]
 
@@ -38,6 +37,7 @@ class ActionTurn:
     language: Written
     handoff: HandoffSettings
     caller: ActionCaller
+    mismatches: Mismatches
     record: Record
     key: str
     arguments: Mapping[str, str]
@@ -45,17 +45,22 @@ class ActionTurn:
     @property
     def missing(self) -> SlotSettings | None:
         """The next slot to ask for."""
-        return next((slot for slot in self.action.slots if slot.name not in self.arguments), None)
+        return next((slot for slot in self.identity.slots if slot.name not in self.arguments), None)
+
+    @property
+    def identity(self) -> Identity:
+        """Who the action is for."""
+        return Identity(self.action, self.question.user_id)
 
     @property
     def was_read_back(self) -> bool:
         """Whether the last answer showed just what a yes would now do."""
-        if self.missing or not self.action.changes or list(self.question.past[-1:]) != ["action"]:
+        if self.missing or not self.action.changes:
             return False
+        # After an answer to something else it counts only where its reminder showed the same.
+        shown = LAST_SAID if list(self.question.past[-1:]) == ["action"] else 1
         return any(
-            self._summary(language) in said
-            for language in get_args(Written)
-            for said in self.question.said[-LAST_SAID:]
+            self._summary(language) in said for language in get_args(Written) for said in self.question.said[-shown:]
         )
 
     def is_option(self, text: str) -> bool:
@@ -108,10 +113,8 @@ class ActionTurn:
 
     async def read_back(self, lead: str = "") -> Reply:
         """Make sure who the customer is, then show what would be done and ask for a yes."""
-        if self.action.identify:
-            outcome = await self._call(self.action.identify, self._identity(), f"{self.key}-identify")
-            if outcome.kind != "answered":
-                return await self._end(outcome, was_made=False)
+        if (outcome := await self._identify()) is not None:
+            return await self._end(outcome, was_made=False)
         text = "\n\n".join(part for part in (lead, self._summary(self.language)) if part)
         answers = (replies.YES[self.language], replies.NO[self.language])
         return self._reply(text, "asks for a yes", quick_replies=answers)
@@ -142,6 +145,13 @@ class ActionTurn:
         if self.question.actions and self.question.actions[-1].status == "requested":
             await self.note("failed", error="cancelled")
 
+    async def refuse_anonymous(self) -> Reply:
+        """The action is for signed-in customers, and this one is not, or not any more."""
+        await self.note("failed", error="not_signed_in")
+        own = self.action.login.ask if self.action.login else {}
+        text = local(own, self.language) or replies.line("sign_in", self.language)
+        return self._reply(text, "not signed in")
+
     async def give_up(self, error: str) -> Reply:
         """A person goes on."""
         await self.note("failed", error=error)
@@ -158,12 +168,24 @@ class ActionTurn:
         return await self.perform()
 
     async def perform(self) -> Reply:
-        """Make the call, first making sure who the customer is where that was not done for the read-back."""
-        if self.action.identify and not self.action.changes:
-            outcome = await self._call(self.action.identify, self._identity(), f"{self.key}-identify")
-            if outcome.kind != "answered":
-                return await self._end(outcome, was_made=False)
-        return await self._end(await self._call(self.action.call, self.arguments, self.key), was_made=True)
+        """Make the call, first making sure who the customer is where that was not done for the read-back.
+
+        Who is signed in is looked at again in any case: perhaps they were not, or were another, at the read-back.
+        """
+        is_due = self.identity.is_by_login or not self.action.changes
+        if is_due and (outcome := await self._identify()) is not None:
+            return await self._end(outcome, was_made=False)
+        sent = self.identity.sent(self.arguments)
+        return await self._end(await self._call(self.action.call, sent, self.key), was_made=True)
+
+    async def _identify(self) -> Outcome | None:
+        """What came of the call that identifies, where it did not succeed."""
+        if self.action.identify is None:
+            return None
+        sent = self.identity.identifying(self.arguments)
+        key = f"{self.key}-identify-login" if self.identity.is_by_login else f"{self.key}-identify"
+        outcome = await self._call(self.action.identify, sent, key)
+        return None if outcome.kind == "answered" else outcome
 
     async def _end(self, outcome: Outcome, *, was_made: bool) -> Reply:
         match outcome.kind:
@@ -178,7 +200,7 @@ class ActionTurn:
         return await self._fail("failure", outcome.code)
 
     async def _succeed(self, outcome: Outcome) -> Reply:
-        if not self._is_verified(outcome.body):
+        if not self.identity.owns(outcome.body, self.arguments):
             return await self._mismatch()
         step = await self.note("succeeded", result=pick(self.action.result, outcome.body))
         told = {**step.arguments, **(step.result or {})}
@@ -188,6 +210,7 @@ class ActionTurn:
     async def _mismatch(self) -> Reply:
         """The same words whether the order is unknown or somebody else's."""
         await self.note("failed", error=NOT_FOUND)
+        self.mismatches.note(self.identity.claims(self.arguments))
         if num_mismatches(self.question.actions) + 1 >= MAX_MISMATCHES:
             return self._to_person("gave_up", "the details did not fit together too often")
         return self._reply(self._own(self.action.not_found, "not_found"), "the details do not fit together")
@@ -197,17 +220,6 @@ class ActionTurn:
         own = self.action.refused if line == "refused" else self.action.failure
         text = replies.with_contact(self._own(own, line), self.language, self.handoff)
         return self._reply(text, f"failed: {error}", quick_replies=(TALK_TO_A_PERSON[self.language],))
-
-    def _is_verified(self, body: Mapping[str, object]) -> bool:
-        """Whether the answer is about the one who asks."""
-        for slot, path in self.action.verify.items():
-            known = at(body, path)
-            if not isinstance(known, str) or _alike(known) != _alike(self.arguments[slot]):
-                return False
-        return True
-
-    def _identity(self) -> dict[str, str]:
-        return {name: self.arguments[name] for name in self.action.identifiers}
 
     async def _call(self, call: CallSettings, arguments: Mapping[str, str], key: str) -> Outcome:
         return await self.caller.call(call, arguments, idempotency_key=key, name=self.action.name)
@@ -226,7 +238,3 @@ class ActionTurn:
 
 def _typed(slot: SlotSettings, text: str) -> str | None:
     return read((slot,), text, today=date.min).get(slot.name)
-
-
-def _alike(value: str) -> str:
-    return APART.sub("", fold(value))

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assistant.actions.folding import fold
 from assistant.config import ActionSettings
+from assistant.language import HAN
 
 THRESHOLD = 0.7
 COMMON_WEIGHT, QUESTION_WEIGHT = 0.2, 0.5
@@ -25,14 +26,11 @@ NUMBER = "#"  # stands for every number and address
 MAX_CHARS = 1_000
 MAX_CLAUSES = 12
 
-Matcher = Callable[[str, str], float]
-"""How near a clause comes to an example, from 0 to 1."""
-
-VALUES = re.compile(r"[\w.+-]+@[\w.-]+|[#a-z]*\d[\w-]*", re.ASCII)
+# Each begins where its run of characters does: tried from every place of a long run, they take time by its square.
+VALUES = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w.-]+|(?<![#a-z])[#a-z]*\d[\w-]*", re.ASCII)
 ORDER_NUMBER = re.compile(r"(?<![\w@.+-])[#a-z]{0,6}-?\d{5,20}(?![\w@])", re.ASCII)
 CLAUSE = re.compile(r"[.,;:!?，。；：！？、\n()（）]+|\b(?:and|but|because|so|then)\b|但是?|而且|然后|因为|所以")
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
-HAN = re.compile(r"[㐀-鿿]")
 COMMON_LATIN = frozenset(
     "a an the my mine me i i'd i'm i'll we our us you your it its this that these those is are am be been being was of "
     "to for from in on at with about please pls would can could will do does get have has just now know some one any "
@@ -76,10 +74,9 @@ class _Phrase:
 
 
 class Wishes:
-    """Recognises wishes. ``matcher`` may see more than the words: the better of both scores counts."""
+    """Recognises wishes."""
 
-    def __init__(self, actions: Sequence[ActionSettings], matcher: Matcher | None = None) -> None:
-        self._matcher = matcher
+    def __init__(self, actions: Sequence[ActionSettings]) -> None:
         self._examples = [
             (action, _phrase(example))
             for action in actions
@@ -105,10 +102,7 @@ class Wishes:
             return 0.0
         if clause.questions - example.questions or clause.conditions - example.conditions:
             return 0.0
-        score = similarity(clause.words, example.words)
-        if self._matcher is None or score >= THRESHOLD:
-            return score
-        return max(score, self._matcher(clause.text, example.text))
+        return similarity(clause.words, example.words)
 
 
 def similarity(said: Counter[str], example: Counter[str]) -> float:

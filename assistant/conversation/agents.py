@@ -10,6 +10,7 @@ import asyncio
 import re
 import secrets
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +33,21 @@ EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Somebody who may answer customers. ``name`` is what customers read."""
+    """Somebody who may answer customers of these ``tenants``, or of all where none is named.
+
+    ``name`` is what customers read.
+    """
 
     agent_id: str
     email: str
     name: str
     role: AgentRole
     is_enabled: bool = True
+    tenants: tuple[str, ...] = ()
+
+    def serves(self, tenant: str) -> bool:
+        """Whether this tenant's conversations are theirs to see."""
+        return not self.tenants or tenant in self.tenants
 
 
 class Agents:
@@ -50,10 +59,12 @@ class Agents:
         self._hashing = asyncio.Semaphore(MAX_HASHING)
         self._nobodys_hash: str | None = None
 
-    async def add(self, email: str, password: str, *, role: AgentRole, name: str = "") -> Agent:
+    async def add(
+        self, email: str, password: str, *, role: AgentRole, name: str = "", tenants: Collection[str] = ()
+    ) -> Agent:
         """A new account. Raises `AccountError` where the address is taken or wrong, or the password too short."""
-        address = checked_email(email)
-        agent = Agent(new_id("a"), address, _checked_name(name or address.partition("@")[0]), role)
+        address, named = checked_email(email), _checked_name(name or email.partition("@")[0])
+        agent = Agent(new_id("a"), address, named, role, tenants=_checked_tenants(role, tenants))
         password_hash = await self._hash(password)
         async with self._database.writing() as connection:
             if (await connection.execute(select(agents).where(agents.c.email == address))).first():
@@ -62,7 +73,7 @@ class Agents:
                 )
             values = {"agent_id": agent.agent_id, "email": address, "name": agent.name, "role": role}
             hashed = {"password_hash": password_hash, "created_at": now()}
-            await connection.execute(insert(agents).values(**values, **hashed))
+            await connection.execute(insert(agents).values(**values, **hashed, tenants=list(agent.tenants)))
         return agent
 
     async def list(self) -> list[Agent]:
@@ -104,7 +115,15 @@ class Agents:
 
     async def set_role(self, email: str, role: AgentRole) -> Agent:
         """Another role; every session of the account ends. Raises `AccountError`."""
+        known = await self._find(agents.c.email == folded_email(email))
+        _checked_tenants(role, known.tenants if known else ())
         return await self._change(email, {"role": role})
+
+    async def set_tenants(self, email: str, tenants: Collection[str]) -> Agent:
+        """Serve these tenants from now on, none: all; every session of the account ends. Raises `AccountError`."""
+        known = await self._find(agents.c.email == folded_email(email))
+        chosen = _checked_tenants(known.role if known else "agent", tenants)
+        return await self._change(email, {"tenants": list(chosen)})
 
     async def _change(self, email: str, values: dict[str, Any]) -> Agent:
         address = folded_email(email)
@@ -147,7 +166,7 @@ class Agents:
 
 def agent_of(row: Row[Any]) -> Agent:
     """The account in a row that has the columns of `agents`."""
-    return Agent(row.agent_id, row.email, row.name, row.role, row.disabled_at is None)
+    return Agent(row.agent_id, row.email, row.name, row.role, row.disabled_at is None, tuple(row.tenants))
 
 
 def checked_email(email: str) -> str:
@@ -168,6 +187,17 @@ def _checked_name(name: str) -> str:
     if not 0 < len(cleaned) <= MAX_NAME_CHARS or not cleaned.isprintable():
         raise AccountError(f"The name has {len(cleaned)} characters; 1 to {MAX_NAME_CHARS} readable ones are allowed.")
     return cleaned
+
+
+def _checked_tenants(role: AgentRole, tenants: Collection[str]) -> tuple[str, ...]:
+    """The tenants, each once. Whoever operates the server reaches all of them, so an admin is limited to none."""
+    chosen = tuple(sorted(set(tenants)))
+    if chosen and role == "admin":
+        raise AccountError(
+            f"An admin operates the server for all tenants, not for {', '.join(chosen)} alone.",
+            fix="Choose the role agent or supervisor, or leave the tenants out.",
+        )
+    return chosen
 
 
 def _checked_password(password: str) -> str:

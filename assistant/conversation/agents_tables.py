@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, String, Table
+from sqlalchemy import JSON, Column, ForeignKey, String, Table
 
 from assistant.conversation.tables import metadata
 
@@ -16,6 +16,7 @@ agents = Table(
     Column("password_hash", String(255), nullable=False),  # Argon2id with its salt and costs (RFC 9106)
     Column("created_at", String(32), nullable=False),
     Column("disabled_at", String(32)),
+    Column("tenants", JSON, nullable=False, server_default="[]"),  # whose customers they serve; none named: all
 )
 
 agent_sessions = Table(

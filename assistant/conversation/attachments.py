@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from assistant.conversation.attachment_tables import uploads
@@ -27,6 +27,7 @@ from assistant.conversation.events import ConversationId, VisitorId, new_id
 from assistant.errors import StorageError
 
 TTL_S = 300
+UNUSED_S = 2 * TTL_S  # after which nobody begins to send what was announced
 DAY_S = 86_400.0
 STALE_S = 3_600.0  # no upload runs this long: what is unfinished then will stay so
 MAX_OPEN = 5
@@ -93,8 +94,8 @@ class Attachments:
         token = secrets.token_urlsafe(32)
         place = (new_id("u"), conversation_id, visitor_id, tenant)
         upload = Upload(*place, name, media_type, num_bytes, _digest(token), "open", self._at())
-        await self._refuse_full(num_bytes, quota)
         async with self._database.writing() as connection:
+            await self._refuse_full(connection, num_bytes, quota)
             await self._refuse_excess(connection, upload, quota)
             await connection.execute(insert(uploads).values(_values(upload)))
         return upload, token
@@ -148,15 +149,24 @@ class Attachments:
 
     async def sweep(self) -> int:
         """Remove uploads that were announced and never finished, and files nobody knows; gives how many."""
-        unfinished = uploads.c.seq.is_(None) & (uploads.c.created_at < self._at(-DAY_S))
-        gone = [upload.upload_id for upload in await self._read(select(uploads).where(unfinished))]
+        gone = await self._unfinished()
         await asyncio.to_thread(self._remove, gone)
         async with self._database.writing() as connection:
-            await connection.execute(delete(uploads).where(unfinished))
+            for start in range(0, len(gone), MAX_IDS):
+                these = uploads.c.upload_id.in_(gone[start : start + MAX_IDS])
+                await connection.execute(delete(uploads).where(these, uploads.c.seq.is_(None)))
         num_files = 0
         for folder in await asyncio.to_thread(self._folders):
             num_files += await self._sweep_folder(folder)
         return len(gone) + num_files
+
+    async def _unfinished(self) -> list[str]:
+        """The uploads whose bytes will not come any more, or whose event did not for a day."""
+        row = uploads.c
+        is_late = (row.state == "open") & (row.created_at < self._at(-UNUSED_S)) | (row.created_at < self._at(-DAY_S))
+        late = [upload.upload_id for upload in await self._read(select(uploads).where(row.seq.is_(None), is_late))]
+        coming = await asyncio.to_thread(self._coming)
+        return [upload_id for upload_id in late if upload_id not in coming]
 
     async def _sweep_folder(self, folder: Path) -> int:
         old, num_files = await asyncio.to_thread(self._old_files, folder), 0
@@ -170,7 +180,7 @@ class Attachments:
 
     async def _refuse_excess(self, connection: AsyncConnection, upload: Upload, quota: Quota) -> None:
         row, mine = uploads.c, uploads.c.visitor_id == upload.visitor_id
-        today = select(func.count(), func.coalesce(func.sum(row.bytes), 0)).where(mine)
+        today = select(func.count(), func.coalesce(func.sum(row.bytes), 0)).where(mine, self._takes_room())
         num_files, num_bytes = (await connection.execute(today.where(row.created_at > self._at(-DAY_S)))).one()
         if num_files >= quota.visitor_files or num_bytes + upload.bytes > quota.visitor_bytes:
             limits = f"{quota.visitor_files} files and {quota.visitor_bytes // MIB} MB"
@@ -179,14 +189,18 @@ class Attachments:
         if (await connection.execute(waiting)).scalar_one() >= MAX_OPEN:
             raise QuotaExceeded(f"{MAX_OPEN} uploads are under way already.")
 
-    async def _refuse_full(self, num_bytes: int, quota: Quota) -> None:
-        async with self._database.reading() as connection:
-            total = (await connection.execute(select(func.coalesce(func.sum(uploads.c.bytes), 0)))).scalar_one()
+    async def _refuse_full(self, connection: AsyncConnection, num_bytes: int, quota: Quota) -> None:
+        held = select(func.coalesce(func.sum(uploads.c.bytes), 0)).where(self._takes_room())
+        total = (await connection.execute(held)).scalar_one()
         if total + num_bytes > quota.total_bytes:
             raise StorageError(
                 f"All uploads together may take {quota.total_bytes // MIB} MB, and do.",
                 fix="Raise [uploads] total_mb, or erase conversations that are old.",
             )
+
+    def _takes_room(self) -> ColumnElement[bool]:
+        """What lies here or may still come; an announcement that was not used in time is worth nothing."""
+        return (uploads.c.state == "stored") | (uploads.c.created_at > self._at(-TTL_S))
 
     async def _read(self, query: Select[tuple[object, ...]]) -> list[Upload]:
         async with self._database.reading() as connection:
@@ -201,6 +215,12 @@ class Attachments:
 
     def _folders(self) -> list[Path]:
         return [folder for folder in self._folder.glob("*") if folder.is_dir()]
+
+    def _coming(self) -> set[str]:
+        """The uploads of which bytes come in just now, in whichever process."""
+        partial = self._folder / "partial"
+        recent = self._clock() - STALE_S
+        return {path.name.partition(".")[0] for path in partial.glob("*") if path.stat().st_mtime >= recent}
 
     def _old_files(self, folder: Path) -> list[Path]:
         return [path for path in folder.iterdir() if path.stat().st_mtime < self._clock() - STALE_S]

@@ -1,7 +1,8 @@
 """Wake-ups: whoever watches a conversation is told that there is something new, never what.
 
 The news itself is read from the log or from the running turn, so a slow watcher misses nothing and
-nothing piles up: a watcher holds one flag, however much happens.
+nothing piles up: a watcher holds one flag, however much happens. While a conversation is watched its latest commits
+are kept (`recent.py`), so that the log is not asked for what this process has just written.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from assistant.conversation.appending import Appended
 from assistant.conversation.events import ConversationId
+from assistant.conversation.recent import Recent
 
 
 @dataclass(slots=True)
 class _Watched:
     flags: set[asyncio.Event] = field(default_factory=set)
     num_commits: int = 0
+    recent: Recent = field(default_factory=Recent)
 
 
 class Bus:
@@ -44,19 +48,37 @@ class Bus:
                 del self._watched[conversation_id]
 
     def wake(self, conversation_id: ConversationId, *, committed: bool = False) -> None:
-        """Tell every watcher of the conversation to look again; ``committed``: the log has more."""
-        if committed and self.on_commit is not None:
-            self.on_commit(conversation_id)
+        """Tell every watcher of the conversation to look again; ``committed``: the log has changed."""
+        if committed:
+            self._pass_on(conversation_id)
+            self.recent(conversation_id).forget()
         self._wake(conversation_id, committed=committed)
+
+    def publish(self, appended: Appended) -> None:
+        """Tell every watcher of the conversation that this was committed."""
+        conversation_id = appended.head.conversation_id
+        self._pass_on(conversation_id)
+        self.recent(conversation_id).add(appended)
+        self._wake(conversation_id, committed=True)
+
+    def recent(self, conversation_id: ConversationId) -> Recent:
+        """The conversation's latest events; none are kept of one that nobody watches."""
+        watched = self._watched.get(conversation_id)
+        return watched.recent if watched else Recent()
 
     def hear(self, conversation_id: ConversationId) -> None:
         """Another process has committed something to the conversation."""
+        self.recent(conversation_id).forget()
         self._wake(conversation_id, committed=True)
 
     def wake_all(self) -> None:
         """Tell every watcher that the log may have more."""
         for conversation_id in list(self._watched):
-            self._wake(conversation_id, committed=True)
+            self.hear(conversation_id)
+
+    def _pass_on(self, conversation_id: ConversationId) -> None:
+        if self.on_commit is not None:
+            self.on_commit(conversation_id)
 
     def _wake(self, conversation_id: ConversationId, *, committed: bool) -> None:
         watched = self._watched.get(conversation_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,7 +64,8 @@ class Customers:
             visitor = await _find(connection, proof.tenant, proof.user_id) or await _add(connection, proof)
             if anonymous is not None and await _is_anonymous(connection, anonymous, proof.tenant):
                 await _take_along(connection, anonymous, visitor)
-            return visitor, await _add_device(connection, visitor)
+            secret, signed_in_at = await _add_device(connection, visitor)
+            return replace(visitor, signed_in_at=signed_in_at), secret
 
     async def _use_up(self, connection: AsyncConnection, proof: Proof) -> None:
         await connection.execute(delete(used_proofs).where(used_proofs.c.expires_at < self._clock() - 60))
@@ -79,11 +80,11 @@ async def _find(connection: AsyncConnection, tenant: str, user_id: str) -> Visit
     theirs = select(customers.c.visitor_id).join(visitors, visitors.c.visitor_id == customers.c.visitor_id)
     query = theirs.where(_is(tenant, user_id), visitors.c.revoked_at.is_(None))
     visitor_id = (await connection.execute(query)).scalar_one_or_none()
-    return Visitor(VisitorId(visitor_id), tenant) if visitor_id else None
+    return Visitor(VisitorId(visitor_id), tenant, user_id) if visitor_id else None
 
 
 async def _add(connection: AsyncConnection, proof: Proof) -> Visitor:
-    visitor = Visitor(VisitorId(new_id("v")), proof.tenant)
+    visitor = Visitor(VisitorId(new_id("v")), proof.tenant, proof.user_id)
     await connection.execute(delete(customers).where(_is(proof.tenant, proof.user_id)))  # whose visitor was revoked
     # Every device has a secret of its own; the visitor's first one is known to nobody.
     row = {"visitor_id": visitor.visitor_id, "tenant": proof.tenant, "created_at": now()}
@@ -110,12 +111,12 @@ async def _take_along(connection: AsyncConnection, anonymous: Visitor, customer:
     await connection.execute(update(visitors).where(this).values(revoked_at=now()))
 
 
-async def _add_device(connection: AsyncConnection, visitor: Visitor) -> str:
-    secret = secrets.token_urlsafe(32)
-    row = {"secret_hash": digest(secret), "visitor_id": visitor.visitor_id, "created_at": now()}
+async def _add_device(connection: AsyncConnection, visitor: Visitor) -> tuple[str, str]:
+    secret, signed_in_at = secrets.token_urlsafe(32), now()
+    row = {"secret_hash": digest(secret), "visitor_id": visitor.visitor_id, "created_at": signed_in_at}
     await connection.execute(insert(visitor_secrets).values(row))
     theirs = select(visitor_secrets.c.secret_hash).where(visitor_secrets.c.visitor_id == visitor.visitor_id)
     newest_first = theirs.order_by(visitor_secrets.c.created_at.desc(), visitor_secrets.c.secret_hash)
     too_many = (await connection.execute(newest_first.offset(MAX_DEVICES))).scalars().all()
     await connection.execute(delete(visitor_secrets).where(visitor_secrets.c.secret_hash.in_(too_many)))
-    return secret
+    return secret, signed_in_at

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import aiosqlite
 from alembic import command
@@ -14,15 +15,21 @@ from alembic.config import Config
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from assistant.conversation import postgresql
 from assistant.conversation.sqlite_driver import connect
+from assistant.conversation.sqlite_threads import SqliteThreads
 from assistant.errors import StorageError
 
 BUSY_TIMEOUT_MS = 10_000
+NUM_READERS = 2
+MAX_COLLISIONS = 3
 MAX_REBUILT_BYTES = 1_073_741_824
+Result = TypeVar("Result")
 
 
 class Database:
@@ -33,6 +40,8 @@ class Database:
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         self._writing = asyncio.Lock()
         self._engine: AsyncEngine | None = None
+        self._readers: SqliteThreads | None = None
+        self._writer: SqliteThreads | None = None
 
     async def open(self) -> None:
         """Connect and bring the tables up to date. Raises `StorageError` where the disk refuses."""
@@ -41,63 +50,96 @@ class Database:
             async with self._engine.connect() as connection:
                 await connection.run_sync(_upgrade)
                 await connection.commit()
-        except (DatabaseError, OSError) as error:
+            self._readers, self._writer = self._start_threads()
+        except (DBAPIError, OSError, ModuleNotFoundError) as error:
             await self.close()
-            cause = error.orig if isinstance(error, DatabaseError) else error
+            cause = error.orig if isinstance(error, DBAPIError) else error
             raise StorageError(
-                f"The conversation log {self._url.render_as_string()} cannot be opened: {cause}.",
-                fix="Check that its folder is writable, the disk is not full, and the file is a database of ours.",
+                f"The conversation log {self._url.render_as_string()} cannot be opened: {cause}.", fix=self._advice
             ) from error
 
     async def close(self) -> None:
         """Give the connections back."""
+        for threads in (self._writer, self._readers):
+            if threads is not None:
+                await asyncio.to_thread(threads.close)
+        self._writer = self._readers = None
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that sees what is committed."""
-        assert self._engine is not None, "open() the database first"
-        async with self._engine.connect() as connection:
+        """A connection that sees what is committed. Raises `StorageError` where the database is away."""
+        async with self._connected() as connection:
             yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that commits at the end, or leaves no trace. Raises `StorageError`."""
-        assert self._engine is not None, "open() the database first"
-        async with self._writing, self._engine.connect() as plain:
+        async with self._writing, self._connected() as plain:
             connection = await plain.execution_options(writes=True)
-            try:
+            with _told_as_storage_error():
                 async with connection.begin():
                     yield connection
-            except DatabaseError as error:
-                raise StorageError(
-                    f"The conversation log did not take it: {error.orig}.",
-                    fix="Free some space on the disk of data_dir, then send it again.",
-                ) from error
+
+    async def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Do some reading that sees what is committed. For SQLite it is one visit to a thread, on any other thread."""
+        if self._readers is not None:
+            return await self._readers.run(work)
+        async with self.reading() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Do some writing in a transaction, like `writing`, with all its statements at once. Raises `StorageError`."""
+        if self._writer is not None:
+            async with self._writing:
+                with _told_as_storage_error():
+                    return await self._writer.run(work)
+        for _ in range(MAX_COLLISIONS):
+            try:
+                async with self.writing() as connection:
+                    return await connection.run_sync(work)
+            except StorageError as error:
+                if not isinstance(error.__cause__, DBAPIError) or not postgresql.is_collision(error.__cause__):
+                    raise
+        async with self.writing() as connection:
+            return await connection.run_sync(work)
 
     async def scrub(self, *, rebuild: bool) -> bool:
         """Make what was deleted or overwritten unreadable in the files too; False where somebody still reads it.
 
         SQLite overwrites deleted bytes at once (``secure_delete``); this empties the WAL, which holds older pages, and
         with ``rebuild`` writes the database anew, since moved index entries leave copies behind. That blocks writers,
-        about a second for 100 MB, and is left out above `MAX_REBUILT_BYTES`. PostgreSQL frees the rows (``VACUUM``);
-        its WAL and backups age by their own rules.
+        about a second for 100 MB, and is left out above `MAX_REBUILT_BYTES`. For PostgreSQL see `postgresql.scrub`.
         """
-        assert self._engine is not None, "open() the database first"
-        async with self._writing, self._engine.connect() as connection:
+        async with self._writing, self._connected() as connection:
             if not self._is_sqlite:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await connection.exec_driver_sql("VACUUM events")
-                return True
+                return await postgresql.scrub(connection, rebuild=rebuild)
             raw = (await connection.get_raw_connection()).driver_connection
             assert isinstance(raw, aiosqlite.Connection), "the driver of sqlite+aiosqlite"
             return await _scrub_sqlite(raw, rebuild=rebuild)
 
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        assert self._engine is not None, "open() the database first"
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self._engine.connect())
+            except (DBAPIError, OSError, PoolTimeout) as error:
+                away = f"The conversation log cannot be reached: {type(error).__name__}."
+                raise StorageError(away, fix="Check that its database runs; see [log] url.") from error
+            yield connection
+
+    @property
+    def _advice(self) -> str:
+        if self._is_sqlite:
+            return "Check that its folder is writable, the disk is not full, and the file is a database of ours."
+        return "Check that its server runs and lets us in; for PostgreSQL install service-assistant[postgresql]."
+
     def _make_engine(self) -> AsyncEngine:
         if not self._is_sqlite:
-            return create_async_engine(self._url, pool_pre_ping=True)
+            return create_async_engine(self._url, **postgresql.ENGINE)
         assert self._url.database, "an SQLite address names its file"
         Path(self._url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._url.database
@@ -105,6 +147,26 @@ class Database:
         event.listen(engine.sync_engine, "connect", _tune_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+
+    def _start_threads(self) -> tuple[SqliteThreads | None, SqliteThreads | None]:
+        """SQLite's own readers and writer."""
+        path = self._url.database
+        if not self._is_sqlite or not path:
+            return None, None
+        readers = SqliteThreads(path, name="log-reader", num_threads=NUM_READERS, begin="BEGIN", tune=_tune_sqlite)
+        writer = SqliteThreads(path, name="log-writer", num_threads=1, begin="BEGIN IMMEDIATE", tune=_tune_sqlite)
+        return readers, writer
+
+
+@contextmanager
+def _told_as_storage_error() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise StorageError(
+            f"The conversation log did not take it: {error.orig}.",
+            fix="Free some space on the disk of data_dir, then send it again.",
+        ) from error
 
 
 async def _scrub_sqlite(raw: aiosqlite.Connection, *, rebuild: bool) -> bool:
@@ -143,6 +205,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        postgresql.lock_migrations(connection)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection

@@ -15,6 +15,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     MetaData,
+    Row,
+    Select,
     String,
     Table,
     and_,
@@ -31,6 +33,7 @@ from assistant.conversation.bus import Bus
 from assistant.conversation.database import Database
 from assistant.conversation.erasure_tables import erasures
 from assistant.conversation.events import ConversationId, Erased, ErasureReason, now, to_record
+from assistant.conversation.lapsed import forget_lapsed
 from assistant.conversation.tables import conversations, events, visitors
 from assistant.errors import UnknownVisitor
 
@@ -147,11 +150,14 @@ class ErasableLog:
         """
         this = events.c.conversation_id == conversation_id
         async with self._database.writing() as connection:
+            head = (await connection.execute(_locked(conversation_id))).one_or_none()  # nobody appends meanwhile
+            if head is None:
+                return 0
             gone = {column.name: None for column in events.c if column.nullable and column.name != "seq"}
             blanking = update(events).where(this, events.c.kind != "erased")
             blanked = await connection.execute(blanking.values(**gone, kind="erased", payload={}))
             if blanked.rowcount:
-                await self._record(connection, conversation_id, Erased(reason, blanked.rowcount))
+                await self._record(connection, head, Erased(reason, blanked.rowcount))
         self._bus.wake(ConversationId(conversation_id), committed=True)
         return int(blanked.rowcount)
 
@@ -165,6 +171,10 @@ class ErasableLog:
                     num_rows += (await connection.execute(delete(table).where(held))).rowcount
         return num_rows
 
+    async def forget_lapsed(self, before: str) -> int:
+        """Delete some identities of whom nothing is left since this time; gives how many rows, 0 at the end."""
+        return await forget_lapsed(self._database, before)
+
     async def scrub(self, *, rebuild: bool) -> bool:
         """As `Database.scrub`."""
         return await self._database.scrub(rebuild=rebuild)
@@ -176,12 +186,10 @@ class ErasableLog:
             values = {"visitor_id": visitor_id, "requested_at": now(), "notes": []}
             await connection.execute(insert(erasures).values(values))
 
-    async def _record(self, connection: AsyncConnection, conversation_id: str, erased: Erased) -> None:
-        this = conversations.c.conversation_id == conversation_id
-        head = (await connection.execute(select(conversations).where(this).with_for_update())).one()
+    async def _record(self, connection: AsyncConnection, head: Row[Any], erased: Erased) -> None:
         position, seq, is_asked_for = head.last_position + 1, head.last_seq + 1, erased.reason == "request"
         row = {
-            "conversation_id": conversation_id,
+            "conversation_id": head.conversation_id,
             "position": position,
             "seq": seq,
             "ts": now(),
@@ -201,7 +209,12 @@ class ErasableLog:
             "assignee": None,
             "updated_at": now() if is_asked_for else head.updated_at,
         }
+        this = conversations.c.conversation_id == head.conversation_id
         await connection.execute(update(conversations).where(this).values(values))
+
+
+def _locked(conversation_id: str) -> Select[Any]:
+    return select(conversations).where(conversations.c.conversation_id == conversation_id).with_for_update()
 
 
 def _other_tables(connection: Connection) -> list[Table]:

@@ -89,6 +89,7 @@ class Message:
     timings_ms: dict[str, float] | None = field(default=None, metadata=PRIVATE)
     agent_id: str | None = field(default=None, metadata=PRIVATE)
     draft_id: str | None = field(default=None, metadata=PRIVATE)
+    user_id: str | None = field(default=None, metadata=PRIVATE)  # who the site said the customer was when it was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,34 @@ class Label:
     is_on: bool = True
 
 
+DraftOutcome = Literal["accepted", "edited", "ignored"]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftOffered:
+    """An answer that the assistant proposed to the person who has the conversation, to the message ``reply_to``."""
+
+    draft_id: str
+    text: str
+    language: str
+    agent_id: str
+    reply_to: str
+    citations: tuple[Citation, ...] = ()
+    model: str | None = None
+    adapter: str | None = None
+    prompt_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftUsed:
+    """What the reply ``message_id`` made of a draft; ``edit_distance`` is characters changed by the longer length."""
+
+    draft_id: str
+    message_id: str
+    outcome: DraftOutcome
+    edit_distance: float
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """A file that somebody sent. Its bytes lie beside the log, under ``attachment_id``; ``bytes`` is how many."""
@@ -182,7 +211,20 @@ class Erased:
     num_events: int | None = field(default=None, metadata=PRIVATE)
 
 
-Payload = Opened | Message | State | Attachment | Feedback | Insight | Action | Note | Label | Erased
+Payload = (
+    Opened
+    | Message
+    | State
+    | Attachment
+    | Feedback
+    | Insight
+    | Action
+    | DraftOffered
+    | DraftUsed
+    | Note
+    | Label
+    | Erased
+)
 
 KINDS: dict[str, tuple[type[Payload], Visibility]] = {
     "opened": (Opened, "private"),
@@ -192,6 +234,8 @@ KINDS: dict[str, tuple[type[Payload], Visibility]] = {
     "feedback": (Feedback, "private"),
     "insight": (Insight, "private"),
     "action": (Action, "private"),
+    "draft.offered": (DraftOffered, "private"),
+    "draft.used": (DraftUsed, "private"),
     "note": (Note, "private"),
     "label": (Label, "private"),
     "erased": (Erased, "public"),
@@ -199,6 +243,11 @@ KINDS: dict[str, tuple[type[Payload], Visibility]] = {
 ADAPTERS: dict[str, TypeAdapter[Payload]] = {kind: TypeAdapter(payload) for kind, (payload, _) in KINDS.items()}
 KIND_OF: dict[type[Payload], str] = {payload: kind for kind, (payload, _) in KINDS.items()}
 assert set(KIND_OF) == set(get_args(Payload))
+PARTS = (Citation, PromptPassage, Entity)
+FIELDS = {payload: tuple(f.name for f in dataclasses.fields(payload)) for payload in KIND_OF}
+PUBLIC_FIELDS = {
+    payload: tuple(f.name for f in dataclasses.fields(payload) if not f.metadata.get("private")) for payload in KIND_OF
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,23 +291,26 @@ def visibility_of(payload: Payload) -> Visibility:
 
 def to_record(payload: Payload) -> dict[str, Any]:
     """A payload as plain JSON values, private fields included."""
-    return dataclasses.asdict(payload)
+    return {name: _plain(getattr(payload, name)) for name in FIELDS[type(payload)]}
 
 
 def from_record(kind: str, record: Mapping[str, Any]) -> Payload:
     """The payload that `to_record` gave; unknown fields of a newer version are dropped."""
-    known = {f.name for f in dataclasses.fields(KINDS[kind][0])}
-    return ADAPTERS[kind].validate_python({key: value for key, value in record.items() if key in known})
+    known = FIELDS[KINDS[kind][0]]
+    return ADAPTERS[kind].validate_python({name: record[name] for name in known if name in record})
 
 
 def public_record(payload: Payload) -> dict[str, Any]:
     """A payload as a visitor may see it: without private fields and without what is empty."""
-    private = {f.name for f in dataclasses.fields(payload) if f.metadata.get("private")}
-    return {
-        key: value
-        for key, value in dataclasses.asdict(payload).items()
-        if key not in private and value is not None and value != ()
-    }
+    fields = ((name, getattr(payload, name)) for name in PUBLIC_FIELDS[type(payload)])
+    return {name: _plain(value) for name, value in fields if value is not None and value != ()}
+
+
+def _plain(value: object) -> object:
+    """A field as plain JSON values: what `dataclasses.asdict` gives, without its copies of every string."""
+    if isinstance(value, tuple):
+        return tuple(dataclasses.asdict(one) if isinstance(one, PARTS) else one for one in value)
+    return dict(value) if isinstance(value, dict) else value
 
 
 def now() -> str:

@@ -30,9 +30,10 @@ def demo_shop(
     from assistant.demo_shop import service
 
     out = Console()
-    table = Table("order number", "e-mail", "to try", box=None)
+    table = Table("order number", "e-mail", "customer", "to try", box=None)
     for order in ORDERS.values():
-        table.add_row(order.order_number, order.email, TO_TRY[order.status if order.mode == "works" else order.mode])
+        to_try = TO_TRY[order.status if order.mode == "works" else order.mode]
+        table.add_row(order.order_number, order.email, order.customer_id, to_try)
     out.print(table)
     out.print(
         f"The demo shop is on http://{service.HOST}:{port}; deploy/actions.example.toml has its actions.",

@@ -17,6 +17,7 @@ HOST = "127.0.0.1"
 MAX_BODY_BYTES = 4_096
 MAX_VALUE_CHARS = 200
 SLOW_S = 60.0
+CUSTOMER = {"email", "customer_id"}  # who asks: what the customer told, or whom the shop has signed in
 KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 SHOP = web.AppKey("shop", Shop)
@@ -44,25 +45,23 @@ def run(port: int) -> None:
 
 
 async def identify(request: web.Request) -> web.Response:
-    """Whether the order number and the e-mail address belong together: 200 or 404."""
-    values = await _values(request, "order_number", "email")
-    request.app[SHOP].find(values["order_number"], values["email"])
+    """Whether the order is of the customer of this id or e-mail address: 200 or 404."""
+    _found(request, await _values(request, "order_number"))
     return web.json_response({"known": True})
 
 
 async def order_status(request: web.Request) -> web.Response:
     """How far an order is."""
-    values = await _values(request, "order_number", "email")
-    order = request.app[SHOP].find(values["order_number"], values["email"])
+    order = _found(request, await _values(request, "order_number"))
     await _behave(request, order)
     return web.json_response(request.app[SHOP].describe(order))
 
 
 async def register_return(request: web.Request) -> web.Response:
     """Take a return, once for each Idempotency-Key."""
-    values = await _values(request, "order_number", "email", "reason")
+    values = await _values(request, "order_number", "reason")
     key = _key(request)
-    order = request.app[SHOP].find(values["order_number"], values["email"])
+    order = _found(request, values)
     await _behave(request, order)
     return web.json_response(request.app[SHOP].register_return(order, values["reason"], key=key), status=201)
 
@@ -78,6 +77,12 @@ async def request_callback(request: web.Request) -> web.Response:
     return web.json_response(answer, status=201)
 
 
+def _found(request: web.Request, values: dict[str, str]) -> Order:
+    """The order that these values name and whose customer they name too. Raises `Refused`."""
+    email = values["email"].lower() if "email" in values else None
+    return request.app[SHOP].find(values["order_number"], email=email, customer_id=values.get("customer_id"))
+
+
 async def _behave(request: web.Request, order: Order) -> None:
     """Fail where the order is there to show a failure."""
     if order.mode == "slow":
@@ -87,17 +92,17 @@ async def _behave(request: web.Request, order: Order) -> None:
 
 
 async def _values(request: web.Request, *names: str) -> dict[str, str]:
-    """The body's values of these names, all of them strings of a bearable length. Raises `Refused`."""
+    """The body's values, those of these names among them, strings of a bearable length. Raises `Refused`."""
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
         raise Refused(400, "the body is no JSON") from error
     values = body if isinstance(body, dict) else {}
-    for name in names:
+    for name in {*names, *(CUSTOMER & values.keys())}:
         value = values.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= MAX_VALUE_CHARS:
             raise Refused(422, f"{name} must be a text of 1 to {MAX_VALUE_CHARS} characters")
-    return {name: values[name] for name in names}
+    return {name: values[name] for name in {*names, *(CUSTOMER & values.keys())}}
 
 
 def _key(request: web.Request) -> str:

@@ -15,6 +15,8 @@ from assistant.conversation.log import ConversationLog, Head
 from assistant.dialogue import replies, takeover
 from assistant.dialogue.admission import Admission
 from assistant.dialogue.history import attempt, question_of
+from assistant.dialogue.ladder import Ladder
+from assistant.dialogue.line import WaitingLine
 from assistant.dialogue.live import LiveTurn
 from assistant.dialogue.markup import to_html
 from assistant.dialogue.responder import Responder
@@ -30,7 +32,18 @@ MAX_HISTORY_ACTIONS = 40
 class Answering:
     """Answers customers' messages and puts the answers into the log."""
 
-    def __init__(self, *, log: ConversationLog, responder: Responder, admission: Admission, settings: Settings) -> None:
+    def __init__(
+        self,
+        *,
+        log: ConversationLog,
+        responder: Responder,
+        admission: Admission,
+        line: WaitingLine,
+        ladder: Ladder,
+        settings: Settings,
+    ) -> None:
+        self._line = line
+        self._ladder = ladder
         self._log = log
         self._responder = responder
         self._admission = admission
@@ -70,16 +83,20 @@ class Answering:
             return self._offer_a_person(head, turn, said, error)
 
     async def _question(self, head: Head, event: Event, replaces: str | None) -> Question:
-        messages = await self._log.recent_messages(head.conversation_id, limit=MAX_HISTORY_MESSAGES)
+        before = None if replaces else event.position
+        limit = MAX_HISTORY_MESSAGES
+        messages = await self._log.recent_messages(head.conversation_id, limit=limit, before=before)
         has_actions = bool(self._settings.actions)
         limit = MAX_HISTORY_ACTIONS
         actions = await self._log.recent_actions(head.conversation_id, limit=limit) if has_actions else []
         tenant = "" if head.tenant == self._settings.tenant else head.tenant
-        question = question_of(event, messages, actions, mode=head.mode, tenant=tenant)
+        # A history of the longest messages takes a fifth of a second to read.
+        question = await asyncio.to_thread(question_of, event, messages, actions, mode=head.mode, tenant=tenant)
         return replace(question, attempt=attempt(messages, replaces))
 
     def _offer_a_person(self, head: Head, turn: LiveTurn, said: replies.Written, error: Exception) -> Reply:
         """The last rung: a person, after what was shown already."""
+        self._ladder.step_down("person")
         handoff = self._settings.handoff_of(head.tenant)
         offer = replies.hand_over(said, handoff, because="failed", tone=self._settings.style.tone)
         text = replies.paragraphs(turn.text.rstrip(), offer)
@@ -90,7 +107,8 @@ class Answering:
         events = [*_noted(turn, reply), NewEvent("assistant", self._message(turn, reply))]
         if reply.decision == "handoff" and head.mode == "bot":
             reason = "failed" if reply.finish_reason == "error" else "asked"
-            events.insert(0, NewEvent("system", State("waiting", reason=reason)))
+            place = self._line.next_place(head.tenant)
+            events.insert(0, NewEvent("system", State("waiting", reason=reason, queue_position=place)))
         return events
 
     def _message(self, turn: LiveTurn, reply: Reply) -> Message:

@@ -29,6 +29,7 @@ class Breaker:
         self._num_failures = 0
         self._opened_at: float | None = None
         self._probe: Attempt | None = None
+        self.num_openings = 0
 
     @property
     def state(self) -> BreakerState:
@@ -64,6 +65,7 @@ class Breaker:
         if attempt is self._probe or (not was_open and self._num_failures >= self._max_failures):
             log.warning("model_breaker_opened", failures=self._num_failures, pause_s=self._pause_s)
             self._opened_at = self._clock()
+            self.num_openings += 1
 
     def _ended(self, attempt: Attempt) -> None:
         if attempt is self._probe:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from assistant.conversation.events import Event, Message
-from assistant.dialogue.asking import HAN, asks, is_bare
+from assistant.dialogue.asking import asks, is_bare
 from assistant.dialogue.correction import corrected
 from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.smalltalk import is_small_talk
+from assistant.language import HAN, fold
 
 # "and for shoes?", "what about abroad?", "does it cost extra?": they say nothing without what came before.
 ENGLISH_OPENING = re.compile(
@@ -18,6 +19,15 @@ ENGLISH_OPENING = re.compile(
 )
 ENGLISH_REFERENCE = re.compile(
     r"\b(?:it|its|that|this|those|these|they|them|one|ones)\b|(?<!\bis )(?<!\bare )\bthere\b", re.I
+)
+# "is it possible to ...", "this shop", "the sofa that I ordered", "which one": they refer to nothing that was said.
+ENGLISH_EXPLETIVE = re.compile(
+    r"\b(?:is it|it is|it['’]s|would it be) (?:\w+ ){0,2}?(?:possible|true|ok(?:ay)?|allowed|necessary|enough|better"
+    r"|best|too late|normal|usual|hard|easy) (?:to|that|if|for|when)\b"
+    r"|\b(?:does|will|did|would) it (?:usually )?(?:take|cost)\b(?=.* (?:to|for|until|till)\b)"
+    r"|\b(?:this|that) (?:shop|store|site|website|page|company|year|month|week|weekend|evening|morning|afternoon"
+    r"|summer|winter|spring|autumn|christmas|chat)\b|\bthat(?= (?:i|you|we|my|the)\b)|\bwhich one\b",
+    re.I,
 )
 CHINESE_OPENING = re.compile(r"^(?:那么?|还有|另外|然后|而且|但是?|如果是?|要是)[，, ]*")
 CHINESE_REFERENCE = re.compile(r"(?:它|这个|那个|这种|那种|这些|那些|这样|那样)")
@@ -28,14 +38,17 @@ SELF_CONTAINED_CHARACTERS = 9
 OPENED_WORDS = 14
 REMINDED_WORDS = 12
 REMINDED_CHARACTERS = 20
+# Who writes more says what it is about.
+FOLLOW_UP_CHARACTERS = 500
 
 
 def standalone(question: str, earlier: Sequence[str]) -> str:
     """The question with what it refers to, for search and prompt alike.
 
     ``earlier`` are the customer's messages before it, oldest first. A follow-up is joined to the last
-    question that stands by itself; anything else is returned as it is.
+    question that stands by itself; anything else is returned as it is, but for its script and width (`fold`).
     """
+    question = fold(question)
     if not is_follow_up(question):
         return corrected(question) or question
     previous = _last_standing(earlier)
@@ -55,24 +68,32 @@ def reminded(question: str, earlier: Sequence[str]) -> str | None:
 
 def _last_standing(earlier: Sequence[str]) -> str:
     """The last of the customer's messages that stands by itself; empty where there is none."""
-    standing = (text for text in reversed(earlier) if not is_follow_up(text) and not is_small_talk(text))
+    standing = (text for text in map(fold, reversed(earlier)) if not is_follow_up(text) and not is_small_talk(text))
     return next(standing, "").strip()
 
 
 def is_follow_up(text: str) -> bool:
     """Whether the text leans on what was said before."""
-    text = text.strip()
-    if instead := corrected(text):
-        return not asks(instead) or is_follow_up(instead)
+    text = fold(text).strip()
+    if len(text) > FOLLOW_UP_CHARACTERS:
+        return False
+    instead = corrected(text)
+    if instead is None:
+        return _leans(text)
+    return not asks(instead) or _leans(instead)
+
+
+def _leans(text: str) -> bool:
     if is_bare(text):
         return True
     if HAN.search(text):
         return len(text) <= SHORT_CHARACTERS and _leans_in_chinese(text)
-    if ENGLISH_OPENING.match(text) and ENGLISH_REFERENCE.search(text) and len(text.split()) <= OPENED_WORDS:
-        return True
-    if len(text.split()) > SHORT_WORDS:
+    num_words = len(text.split())
+    if num_words > OPENED_WORDS:
         return False
-    return bool(ENGLISH_OPENING.match(text) or ENGLISH_REFERENCE.search(text)) or _is_fragment(text)
+    opens = bool(ENGLISH_OPENING.match(text))
+    refers = bool(ENGLISH_REFERENCE.search(ENGLISH_EXPLETIVE.sub("", text)))
+    return (opens and refers) or (num_words <= SHORT_WORDS and (opens or refers or _is_fragment(text)))
 
 
 def _leans_in_chinese(text: str) -> bool:
@@ -101,11 +122,12 @@ def exchanges(messages: Sequence[Event]) -> list[Exchange]:
     turns: list[Exchange] = []
     answered: set[str] = set()
     asked: list[str] = []
-    earlier: list[str] = []
+    standing: list[str] = []
     for message, author in ((e.payload, e.author) for e in messages if isinstance(e.payload, Message)):
         if author == "customer":
-            asked.append(standalone(message.text, earlier))
-            earlier.append(message.text)
+            asked.append(standalone(message.text, standing))
+            if stands := _last_standing([message.text]):
+                standing = [stands]
             continue
         if asked:
             turns.append(Exchange("\n".join(asked), message.text, message.passages))

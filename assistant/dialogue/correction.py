@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 
+from assistant.language import fold
+
+# Who writes more asks anew.
+MAX_CHARS = 500
+_LEAD = (
+    r"(?:no|nope|sorry|oh|oops|wait|actually|wrong|typo|my mistake|my bad|not that(?: one)?"
+    r"|that(?:['’]s| is) not (?:it|what i (?:asked|meant)))\b"
+)
+# "wrong item delivered" and "no problem, ..." correct nothing: a lead ends in a mark, or what is meant follows it.
 ENGLISH_LEAD = re.compile(
-    r"^(?:(?:no|nope|sorry|oh|oops|wait|actually|wrong|typo|my mistake|my bad|not that(?: one)?"
-    r"|that(?:['’]s| is) not (?:it|what i (?:asked|meant)))\b[,.!;:… ]+)+",
+    rf"^(?:{_LEAD}[,.!;:… ]+){{0,5}}{_LEAD}"
+    r"(?: *[,.!;:…][,.!;:… ]*| +(?=i(?:['’]m| meant?| was| am| asked| want)\b|it(?:['’]s| was| is)\b|not\b))",
     re.I,
 )
 ENGLISH_MEANT = re.compile(
@@ -14,7 +23,12 @@ ENGLISH_MEANT = re.compile(
     r"|what i meant (?:is|was))\b[,: ]*",
     re.I,
 )
-ENGLISH_INSTEAD = re.compile(r"^not\b(?! (?:sure|working|received|yet))[^,.]*[,.]\s*(?:but\s+)?", re.I)
+# "not the lamp, the table", "not shoes, lamps"; "not happy with the colour, ..." rules nothing out.
+ENGLISH_INSTEAD = re.compile(
+    r"^not (?:(?:the|an?|my|your|our|this|that|those|these|for|to|from|about|in|on|by|with)\b[^,.]*"
+    r"|(?!sure|working|received|yet|happy|good|ok)[\w-]+(?: [\w-]+)?)[,.]\s*(?:but\s+)?",
+    re.I,
+)
 ENGLISH_NOT = re.compile(r",\s*(?:and\s+)?not\b[^,?!]*[.!]*$", re.I)
 CHINESE_LEAD = re.compile(r"^(?:(?:不[是对]|不不|啊不|[打说搞弄]?错了|口误|抱歉|不好意思)[，,。！! ]+)+")
 CHINESE_MEANT = re.compile(
@@ -29,7 +43,9 @@ def corrected(text: str) -> str | None:
 
     What is ruled out is left out: of "no, I meant the delivery to me, not sending it back" the delivery stays.
     """
-    text = text.strip()
+    text = fold(text).strip()
+    if len(text) > MAX_CHARS:
+        return None
     rest = CHINESE_LEAD.sub("", ENGLISH_LEAD.sub("", text))
     has_lead = rest != text
     meant = CHINESE_INSTEAD.sub("", ENGLISH_INSTEAD.sub("", rest))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from assistant.conversation.events import Citation
 from assistant.dialogue.grounding import Span, quote, sentences
+from assistant.dialogue.rewording import LISTED, Rewording
 from assistant.dialogue.words import content_words
 from assistant.values import Hit, Passage
 
@@ -60,5 +61,20 @@ class Composition:
         self.text += f"{gap}{span.text}"
         self.citations.append(quote(hit.passage, span, start, start + len(span.text)))
 
+    def tell_again(self, hit: Hit, rewording: Rewording) -> None:
+        """Add what a passage says in another layout of its own sentences."""
+        for number, part in enumerate(rewording.parts):
+            is_point = rewording.layout == "points"
+            gap = "\n" if is_point and number else " " if number and _goes_on(part, self.text) else self._gap()
+            self.text += f"{gap}- " if is_point else gap
+            start = len(self.text)
+            self.text += part.text
+            self.citations.append(quote(hit.passage, part, start, len(self.text)))
+
     def _gap(self) -> str:
         return "\n\n" if self.text else ""
+
+
+def _goes_on(part: Span, text: str) -> bool:
+    """Whether a sentence may follow in the same paragraph: neither it nor what stands before is a list."""
+    return "\n" not in part.text and not LISTED.match(text.rpartition("\n")[2])

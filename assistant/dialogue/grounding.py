@@ -1,8 +1,8 @@
 """Whether a sentence rests on the passages, and on which words of them.
 
-A sentence may be sent when one place of a passage (a sentence or two) holds every checkable fact in it
-(number, price, date, address) beside the same words, says yes or no as it does, and has most of its content
-words; names must stand in a passage or in the conversation. That place becomes its citation. A sentence that
+A sentence may be sent when one place of a passage (a sentence or two) holds every checkable fact in it (`facts`)
+beside the same words, says yes or no as it does, and has most of its content words; names (`names`) must stand in a
+passage or in the conversation. That place becomes its citation. A sentence that
 only repeats the question claims nothing and is cited nowhere. The measure errs on the strict side: what it
 refuses is replaced by the curated text.
 """
@@ -13,27 +13,18 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from assistant.conversation.events import Citation
-from assistant.dialogue.words import URL_OR_EMAIL, WORD, content_words, stems
+from assistant.dialogue.facts import Fact, FactReading, borne_out, claimed, normal, read_facts
+from assistant.dialogue.names import KnownNames
+from assistant.dialogue.polarity import CLAUSE_END, Polarity, agree, denies, polarities
+from assistant.dialogue.words import content_words, stems
 from assistant.values import Passage
 
 # Where a sentence ends: Chinese marks at once, Latin ones before white space, and every line.
 SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?])(?=\s)|(?<=[.!?][\"”')])(?=\s)|(?<=\n)")
-NO_END = re.compile(r"(?:\b(?:e\.g|i\.e|approx|no|nr|mr|mrs|ms|dr|st|vs|incl|excl)|(?:^|\n)\s*\d{1,2})\.$", re.I)
-NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
-CHINESE_NUMBER = re.compile(r"[一二三四五六七八九十百千万两半]+(?=[个天日周年月小时分元块折次件份号成倍])")
-NAME = re.compile(r"(?<![.!?]\s)(?<!^)(?<![\"“(*\n])\b[A-Z][\w’'-]+", re.M)
-NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
-    )
-} | {"twenty": "20", "thirty": "30", "sixty": "60", "ninety": "90"}
-# "one" is mostly no number ("the one you ordered").
-NUMBER_WORDS.pop("one")
-CLAUSE_END = re.compile(r"[,;:，；：、。！？\n]\s*|\s(?:and|or|but|while)\s|[.!?]\s")
-NEGATION = re.compile(r"\b(?:not|no|never|cannot|without|neither|nor)\b|n['’]t\b|[不没未无非]", re.I)
+NO_END = re.compile(r"(?:\b(?:e\.g|i\.e|approx|no|nr|mr|mrs|ms|dr|st|vs|incl|excl)|(?:^|\n)[^\S\n]*\d{1,2})\.$", re.I)
 ABOUT_THE_PROMPT = re.compile(r"\bpassages?\b|\bthis question\b|\bthe question\b|上文|段落", re.I)
 # A business system's doing, which only its own event may tell (`actions`).
 CLAIMS_AN_ACTION = re.compile(
@@ -43,12 +34,29 @@ CLAIMS_AN_ACTION = re.compile(
     r"|[我已](?:们)?(?:已经?|刚刚?|经)?(?:为|帮|给|替)[您你].{0,8}(?:取消|退款|退|办理|登记|修改|更改|查询?|查到|安排|提交|下单|补发)",
     re.I,
 )
-LIST_MARK = re.compile(r"^\s*(?:[-*+]|\d{1,2}[.)、])\s+")
-
+# An order, a number or a purchase that is the customer's: what they called it by may be repeated.
+REFERS = {
+    "number": re.compile(
+        r"(?:\b(?:order|number|no|invoice|parcel|customer)\.?|#|订?单(?:编?号码?)?|编号|号码?)[\s#:]*$", re.I
+    ),
+    "date": re.compile(
+        r"\b(?:order(?:ed)?|bought|purchased?|placed|paid|received|delivered|arrived|dated)\b(?:\s(?:it|them))?"
+        r"\s*(?:(?:from|of|on|dated|placed)\s*)*$|(?:下单|购买|签收|收到|付款)(?:日期|时间)?(?:是|为|于|在)?\s*$",
+        re.I,
+    ),
+}
+IS_REFERRED_TO = re.compile(
+    r"^\s*(?:(?:下单|下的单|购买|买|签收|收到|付款)(?:的(?:那[个笔])?(?:订单|商品|东西)?)?|的(?:那[个笔])?订单)"
+)
 # Words that stand beside any number and so tie it to nothing.
 UNITS = frozenset("day week month year hour minut work eur euro percent kg cm item order".split())
+# How much of what the customer said is looked at.
+MAX_SAID = 20
+MAX_SAID_CHARS = 2_000
 MIN_COVERAGE = 0.8
-MIN_WORDS_TO_JUDGE = 2
+MIN_WORDS_TO_JUDGE = 2  # or facts
+# What of an entry's title is told and not asked.
+TOLD_BY_TITLE = ("code", "date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +94,6 @@ def _goes_on(piece: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
-    """One or two neighbouring sentences of a passage: where a claim and its facts must stand together."""
-
-    passage: Passage
-    span: Span
-    facts: frozenset[str]
-    words: frozenset[str]
-    negated: bool
-    single: bool
-
-    def binds(self, sentence: str, facts: frozenset[str], common: frozenset[str]) -> bool:
-        """Whether each fact stands among its own words: "furniture for 14 days" does not lend its 14 to shoes.
-
-        ``common`` are words that tie a fact to nothing here, such as those of the question.
-        """
-        told = [(_facts(clause), content_words(clause) - common) for clause in _clauses(self.span.text)]
-        for clause in _clauses(sentence):
-            words = content_words(clause) - common
-            for fact in _facts(clause) & facts:
-                own = frozenset().union(*(known for held, known in told if fact in held))
-                foreign = frozenset().union(*(known for held, known in told if fact not in held)) - own
-                if len(words & foreign) > len(words & own):
-                    return False
-        return True
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a sentence may be sent, and what it rests on; a sentence that claims nothing rests on nothing."""
 
@@ -121,30 +102,47 @@ class Verdict:
 
 
 class Grounds:
-    """What an answer may rest on: the passages of this turn, and what the customer said."""
+    """What an answer may rest on: the passages of this turn; what the customer said lends only its names.
+
+    A number, a date or an address that only the customer told may be repeated where it says which order or purchase
+    is meant, never as a condition or a promise: a question is no answer.
+    """
 
     def __init__(self, passages: Sequence[Passage], said: Sequence[str] = ()) -> None:
+        said = [text[:MAX_SAID_CHARS] for text in said[-MAX_SAID:]]
         self._windows = [window for passage in passages for window in _windows(passage)]
-        self._asked = content_words("\n".join([*said[-1:], *(passage.title for passage in passages)]))
-        self._said_facts = _facts("\n".join(said))
+        question = content_words(normal("\n".join(said[-1:])))
+        self._question = question
+        self._asked = question | content_words(normal("\n".join(passage.title for passage in passages)))
+        self._said = borne_out(read_facts("\n".join(said)).facts)
         known = [*said, *(f"{passage.title}\n{passage.text}" for passage in passages)]
-        self._known = content_words("\n".join(known))
-        self._lowered = "\n".join(known).lower()
+        self._known = content_words(normal("\n".join(known)))
+        self._names = KnownNames(known)
 
     def judge(self, sentence: Span) -> Verdict:
         """Look for the window that holds the sentence's facts and most of its content words."""
-        facts, words = _facts(sentence.text) - self._said_facts, content_words(sentence.text) - self._said_facts
+        read = self._without_references(read_facts(sentence.text))
+        facts, words = claimed(read.facts), content_words(read.plain)
         if not facts and (len(words) < MIN_WORDS_TO_JUDGE or words <= self._asked):
-            return Verdict(supported=True)
-        if len(words - facts) < MIN_WORDS_TO_JUDGE or not self._knows(sentence.text):
+            # "No." alone tells what was asked for: some passage must deny something.
+            return Verdict(supported=not denies(read.plain) or any(denies(w.span.text) for w in self._windows))
+        if len(words) + len(facts) < MIN_WORDS_TO_JUDGE or not self._knows(read):
             return Verdict(supported=False)
-        negated = bool(NEGATION.search(sentence.text))
-        common = self._asked | UNITS | facts
-        fitting = [w for w in self._holding(facts) if w.negated == negated and w.binds(sentence.text, facts, common)]
+        clauses, says = _clauses(read), polarities(read.plain)
+        fitting = [w for w in self._holding(facts) if agree(says, w.says) and self._binds(w, clauses)]
         best = max(fitting, key=lambda window: _similarity(words, window.words), default=None)
         if best is None or len(words & best.words) < MIN_COVERAGE * len(words):
             return Verdict(supported=False)
         return Verdict(True, quote(best.passage, best.span, sentence.start, sentence.end))
+
+    def _without_references(self, read: FactReading) -> FactReading:
+        """The sentence without what only says which order, purchase or address of the customer's is meant."""
+        referring = [(fact, _reference(fact, read)) for fact in read.facts if fact.claims <= self._said]
+        cut = {fact: span for fact, span in referring if span}
+        plain = read.plain
+        for start, end in cut.values():
+            plain = plain[:start] + " " * (end - start) + plain[end:]
+        return FactReading(read.text, plain, tuple(fact for fact in read.facts if fact not in cut))
 
     def _holding(self, facts: frozenset[str]) -> list[_Window]:
         """The windows that hold all facts; pairs only where no single sentence does: a number stays with its own."""
@@ -152,24 +150,82 @@ class Grounds:
         single = [window for window in holding if window.single]
         return single if facts and single else holding
 
-    def _knows(self, sentence: str) -> bool:
+    def _binds(self, window: _Window, clauses: Sequence[_Clause]) -> bool:
+        """Whether each fact stands among its own words: "furniture for 14 days" does not lend its 14 to shoes."""
+        return all(
+            window.binds(fact, (clause.words | clause.facts) - {fact}, self._asked | UNITS, self._question)
+            for clause in clauses
+            for fact in clause.facts
+        )
+
+    def _knows(self, read: FactReading) -> bool:
         """Whether names and the subject (the first content word) stand somewhere, and it tells no doing of ours."""
-        if ABOUT_THE_PROMPT.search(sentence) or CLAIMS_AN_ACTION.search(sentence):
+        if ABOUT_THE_PROMPT.search(read.plain) or CLAIMS_AN_ACTION.search(read.plain):
             return False
-        subject = next((stem for stem in stems(sentence) if stem != "yes"), None)
+        subject = next((stem for stem in stems(read.plain) if stem != "yes"), None)
         if subject is not None and subject not in self._known:
             return False
-        return all(found.group().lower() in self._lowered for found in NAME.finditer(LIST_MARK.sub("", sentence)))
+        return not self._names.lack(read.plain)
 
 
-def _windows(passage: Passage) -> Iterator[_Window]:
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """A part of a text that holds a fact: what the facts claim and bear out, and the words around them."""
+
+    facts: frozenset[str]
+    borne_out: frozenset[str]
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """One or two neighbouring sentences of a passage: where a claim and its facts must stand together."""
+
+    passage: Passage
+    span: Span
+    facts: frozenset[str]
+    words: frozenset[str]
+    clauses: tuple[_Clause, ...]
+    says: tuple[Polarity, ...]
+    single: bool
+
+    def binds(self, fact: str, beside: frozenset[str], common: frozenset[str], question: frozenset[str]) -> bool:
+        """Whether the fact stands here among the words and facts that the sentence has ``beside`` it.
+
+        ``common`` are words that tie a fact to nothing here, such as the question's. Where a sentence has no others
+        ("You have 14 days."), the question's own decide, if several facts are told.
+        """
+        tellers = [each for each in self.clauses if fact in each.borne_out]
+        others = [each for each in self.clauses if fact not in each.borne_out]
+        own = frozenset().union(*(each.words | each.borne_out for each in tellers))
+        foreign = frozenset().union(*(each.words | each.borne_out for each in others)) - own
+        if telling := beside - common:
+            return len(telling & foreign) <= len(telling & own)
+        stands_alone = any(not each.words and each.facts == {fact} for each in tellers)
+        rivals = any(_unit(fact) == _unit(other) for each in others for other in each.facts)
+        if not rivals or stands_alone or (beside and beside <= own):
+            return True
+        return len(question & foreign) < len(question & own)
+
+
+@lru_cache(maxsize=512)
+def _windows(passage: Passage) -> tuple[_Window, ...]:
+    return tuple(_read_windows(passage))
+
+
+def _read_windows(passage: Passage) -> Iterator[_Window]:
     alone = sentences(passage.text)
+    title = read_facts(passage.title)
+    told_by_title = borne_out(fact for fact in title.facts if fact.kind in TOLD_BY_TITLE)
     for first, second in [*((span, span) for span in alone), *itertools.pairwise(alone)]:
         span = Span(passage.text[first.start : second.end], first.start, second.end)
+        read = read_facts(span.text)
         # The title belongs to every sentence under it: "How long is the warranty?" - "Three years."
-        told = f"{passage.title}\n{span.text}"
-        negated = bool(NEGATION.search(span.text))
-        yield _Window(passage, span, _facts(told), content_words(told), negated, single=first is second)
+        words = content_words(f"{title.plain}\n{read.plain}")
+        facts = borne_out(read.facts) | told_by_title
+        yield _Window(
+            passage, span, facts, words, tuple(_clauses(read)), polarities(read.plain), single=first is second
+        )
 
 
 def quote(passage: Passage, span: Span, text_start: int, text_end: int) -> Citation:
@@ -187,30 +243,35 @@ def quote(passage: Passage, span: Span, text_start: int, text_end: int) -> Citat
     )
 
 
-def _clauses(text: str) -> list[str]:
+def _reference(fact: Fact, read: FactReading) -> tuple[int, int] | None:
+    """Where a fact stands with the words that make it a mere name of an order, a purchase or an address."""
+    if fact.kind in ("code", "phone") or (fact.kind == "address" and any("@" in claim for claim in fact.claims)):
+        return fact.start, fact.end
+    before = REFERS.get("date" if fact.kind == "weekday" else fact.kind)
+    if before is not None and (match := before.search(read.text[: fact.start])):
+        return match.start(), fact.end
+    if fact.kind in ("date", "weekday") and (match := IS_REFERRED_TO.search(read.text[fact.end :])):
+        return fact.start, fact.end + match.end()
+    return None
+
+
+def _clauses(read: FactReading) -> list[_Clause]:
     """The text cut into parts with a fact each: a part without one goes with the next, at the end with the last."""
-    clauses: list[str] = []
-    open_part = ""
-    for part in CLAUSE_END.split(text):
-        open_part = f"{open_part} {part}"
-        if _facts(part):
-            clauses.append(open_part)
-            open_part = ""
-    if clauses:
-        clauses[-1] += f" {open_part}"
-        return clauses
-    return [open_part]
+    clauses: list[_Clause] = []
+    start = 0
+    for cut in [*(found.start() + 1 for found in CLAUSE_END.finditer(read.plain)), len(read.plain)]:
+        inside = [fact for fact in read.facts if start <= fact.start < cut]
+        if inside:
+            clauses.append(_Clause(claimed(inside), borne_out(inside), content_words(read.plain[start:cut])))
+            start = cut
+    if clauses and start < len(read.plain):
+        last = clauses.pop()
+        clauses.append(_Clause(last.facts, last.borne_out, last.words | content_words(read.plain[start:])))
+    return clauses
 
 
-def _facts(text: str) -> frozenset[str]:
-    """Numbers, prices, dates and addresses, in one spelling each."""
-    addresses = {found.group().lower().rstrip(".,;)") for found in URL_OR_EMAIL.finditer(text)}
-    rest = LIST_MARK.sub("", URL_OR_EMAIL.sub(" ", text))
-    numbers = {found.group().rstrip(".,:/-").replace(",", ".") for found in NUMBER.finditer(rest)}
-    spelled = {NUMBER_WORDS[word] for word in WORD.findall(rest.lower()) if word in NUMBER_WORDS}
-    chinese = {found.group() for found in CHINESE_NUMBER.finditer(rest)}
-    parts = {part for number in numbers for part in re.split(r"[:/-]", number)}
-    return frozenset(addresses | numbers | parts | spelled | chinese)
+def _unit(fact: str) -> str:
+    return fact.rpartition(" ")[2]
 
 
 def _similarity(left: frozenset[str], right: frozenset[str]) -> float:

@@ -30,7 +30,9 @@ def question_of(
         tenant=tenant,
         said=[said.text for _, said in told],
         past=[answer.decision for answer in answers if answer.decision],
+        was_unanswered=any(answer.decision == "abstained" and answer.confidence is not None for answer in answers[-1:]),
         actions=[e.payload for e in actions if isinstance(e.payload, Action)],
+        user_id=event.payload.user_id,
     )
 
 

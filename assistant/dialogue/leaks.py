@@ -15,6 +15,8 @@ import secrets
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from assistant.language import HAN
+
 CANARY_LETTERS = "bcdfghjkmnpqrvwxz"  # none that is spelled with digits, and no vowels that would make a word
 CANARY_LENGTH = 12  # 17 ** 12 is over 2 ** 49
 RUN = 48
@@ -22,10 +24,9 @@ MIN_SENTENCE = 24
 MIN_HAN_SENTENCE = 10
 REMEMBERED = 512  # letters of what was said before, which the new text may complete
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
-RULE = re.compile(r"^- \w+: ")  # as `Voice.rules` lists them
+RULE = re.compile(r"^- \w+[:：] ?")  # as `Voice.rules` lists them
 ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,}")
 SPELLED = str.maketrans("430157$@", "aeoistsa")
-HAN = re.compile(r"[一-鿿]")
 
 
 def new_canary() -> str:

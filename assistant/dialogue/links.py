@@ -33,6 +33,7 @@ CLOSING = ".,;:!?"  # at the end of an address they are the sentence's
 OPEN_LINK = re.compile(r"!?\[[^\]\n]*(?:\](?:\([^)\n]*)?)?$")
 OPEN_ADDRESS = re.compile(rf"<[^>\s]*$|{SCHEME}//\S*$|[!-~]+$")
 ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+CHINESE_MARK = re.compile("[，；！？]|：(?!/)")
 INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 
@@ -66,7 +67,9 @@ def without_foreign(text: str, *, allowed: Collection[str]) -> str:
 
 def hides_foreign(text: str, *, allowed: Collection[str]) -> bool:
     """Whether a foreign link appears once escapes, entities and invisible characters are read as browsers read them."""
-    plain = unicodedata.normalize("NFKC", INVISIBLE.sub("", ESCAPE.sub(r"\1", html.unescape(text))))
+    bare = INVISIBLE.sub("", ESCAPE.sub(r"\1", html.unescape(text)))
+    # A Chinese mark ends an address; as its Latin twin it would be read as a part of it.
+    plain = unicodedata.normalize("NFKC", CHINESE_MARK.sub(" ", bare))
     return plain != text and any(not _leads_home(address, allowed) for address in _addresses(plain))
 
 

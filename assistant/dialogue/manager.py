@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -34,6 +35,8 @@ from assistant.dialogue import replies, takeover
 from assistant.dialogue.admission import Admission, Place
 from assistant.dialogue.answering import MAX_HISTORY_MESSAGES, Answering
 from assistant.dialogue.history import asked_by, attempt
+from assistant.dialogue.ladder import Ladder
+from assistant.dialogue.line import WaitingLine
 from assistant.dialogue.live import LiveTurn
 from assistant.dialogue.markup import plain_html, to_html
 from assistant.dialogue.orphans import Orphans
@@ -42,7 +45,7 @@ from assistant.dialogue.typing import Typing
 from assistant.dialogue.unbroken import unbroken
 from assistant.errors import Busy, TakenByAnother, UnknownMessage
 from assistant.faults import report
-from assistant.language import detect, fold
+from assistant.language import detect, primary_language
 
 log = structlog.get_logger()
 
@@ -55,13 +58,18 @@ COMMIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Who speaks, and where."""
+    """Who speaks, and where. ``user_id`` is who the site has vouched for that they are, never what they say.
+
+    ``networks`` are whom their turns are counted for: their address, then wider networks; none for a trusted program.
+    """
 
     conversation_id: ConversationId
     visitor_id: VisitorId
     tenant: str
     locale: str
     page: str = ""
+    user_id: str | None = None
+    networks: tuple[str, ...] = ()
 
 
 class DialogueManager:
@@ -71,18 +79,38 @@ class DialogueManager:
     final message, whatever happens to the model.
     """
 
-    def __init__(self, *, log: ConversationLog, bus: Bus, responder: Responder, settings: Settings) -> None:
+    def __init__(
+        self,
+        *,
+        log: ConversationLog,
+        bus: Bus,
+        responder: Responder,
+        settings: Settings,
+        ladder: Ladder | None = None,
+    ) -> None:
         self._log = log
         self._bus = bus
         self._settings = settings
         self._admission = Admission(settings.dialogue)
+        self.ladder = ladder or Ladder()
         self._orphans = Orphans(log, settings.dialogue)
-        self._answering = Answering(log=log, responder=responder, admission=self._admission, settings=settings)
+        self.line = WaitingLine(bus)
+        self._answering = Answering(
+            log=log,
+            responder=responder,
+            admission=self._admission,
+            line=self.line,
+            ladder=self.ladder,
+            settings=settings,
+        )
         self._live: dict[ConversationId, LiveTurn] = {}
         self._tasks: dict[asyncio.Task[None], ConversationId] = {}
+        self._num_receiving = 0  # messages being committed
+        self._is_received = asyncio.Event()  # that none is
         self._turn: defaultdict[ConversationId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sweeper: asyncio.Task[None] | None = None
         self.typing = Typing(bus)
+        self.customer_typing = Typing(bus)
         self._is_closed = False
 
     async def start(self) -> None:
@@ -115,6 +143,11 @@ class DialogueManager:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=COMMIT_S)
+        with suppress(TimeoutError):  # what is committed after this, the next start does not see
+            async with asyncio.timeout(COMMIT_S):
+                while self._num_receiving:
+                    self._is_received.clear()
+                    await self._is_received.wait()
 
     async def receive(self, speaker: Speaker, text: str, client_msg_id: str) -> Event:
         """Commit a customer's message and begin its turn; gives the committed event.
@@ -123,13 +156,23 @@ class DialogueManager:
         differs, and `Busy` before anything is stored where too many turns wait. A caller that is cancelled does
         not part the commit from the turn.
         """
-        return await unbroken(self._receive(speaker, text, client_msg_id))
+        self._num_receiving += 1
+        work = self._receive(speaker, text, client_msg_id)
+        return await unbroken(self._counted(work))
+
+    async def _counted(self, work: Coroutine[Any, Any, Event]) -> Event:
+        try:
+            return await work
+        finally:
+            self._num_receiving -= 1
+            self._is_received.set()
 
     async def _receive(self, speaker: Speaker, text: str, client_msg_id: str) -> Event:
-        place = await self._reserve(speaker.conversation_id, client_msg_id)
+        place = await self._reserve(speaker, client_msg_id)
         try:
             language = detect(text, fallback=await self._language_so_far(speaker))
-            message = Message(new_id("m"), text, plain_html(text), language, client_msg_id=client_msg_id)
+            known = speaker.user_id
+            message = Message(new_id("m"), text, plain_html(text), language, client_msg_id=client_msg_id, user_id=known)
             opening = Opened(speaker.tenant, speaker.visitor_id, speaker.locale, speaker.page)
             new = [NewEvent("customer", message)]
             stored = await self._log.append(speaker.conversation_id, new, opening=opening, first=takeover.reopen)
@@ -143,10 +186,11 @@ class DialogueManager:
             place.free()
         return event
 
-    async def _reserve(self, conversation_id: ConversationId, client_msg_id: str) -> Place:
+    async def _reserve(self, speaker: Speaker, client_msg_id: str) -> Place:
         """A place for the message's turn. Raises `Busy`, but not for a message that is there already: no new load."""
+        conversation_id, networks = speaker.conversation_id, speaker.networks
         try:
-            return self._admission.reserve(conversation_id)
+            return self._admission.reserve(conversation_id, networks)
         except Busy:
             try:
                 async with asyncio.timeout(REPEAT_CHECK_S):
@@ -155,7 +199,12 @@ class DialogueManager:
                 earlier = None
             if earlier is None:
                 raise
-            return self._admission.take(conversation_id)
+            return self._admission.take(conversation_id, networks)
+
+    @property
+    def admission(self) -> Admission:
+        """The places for turns, which answers outside the conversations take from too."""
+        return self._admission
 
     def is_answering(self, conversation_id: ConversationId) -> bool:
         """Whether a message of this conversation is being stored, waits for its turn, or is answered."""
@@ -188,7 +237,7 @@ class DialogueManager:
         text = replies.hand_over(said, self._settings.handoff_of(speaker.tenant), tone=self._settings.style.tone)
         message = Message(new_id("m"), text, to_html(text), said, decision="handoff", finish_reason="stop")
         opening = Opened(speaker.tenant, speaker.visitor_id, speaker.locale, speaker.page)
-        waiting = takeover.queue(reason or "asked")
+        waiting = takeover.queue(reason or "asked", place=self.line.next_place(speaker.tenant))
         with suppress(TakenByAnother):  # the person is there already
             new = [NewEvent("assistant", message)]
             await self._log.append(speaker.conversation_id, new, opening=opening, first=waiting)
@@ -206,7 +255,8 @@ class DialogueManager:
                 f"{message_id} is not the last answer here, or was worded {MAX_ATTEMPTS} times more already.",
                 fix="Ask the question again.",
             )
-        self._begin(asked, self._admission.reserve(speaker.conversation_id), replaces=message_id)
+        place = self._admission.reserve(speaker.conversation_id, speaker.networks)
+        self._begin(asked, place, replaces=message_id)
 
     async def end_turns(self, conversation_id: ConversationId) -> None:
         """Stop the conversation's turns, running and waiting, until what they had released is committed."""
@@ -245,7 +295,7 @@ class DialogueManager:
     async def _take_turn(self, event: Event, reply_to: MessageId, replaces: str | None) -> None:
         """One turn, alone in its conversation: show it, answer, commit the answer."""
         async with self._turn[event.conversation_id]:
-            head = await self._log.head(event.conversation_id)
+            head = await self._log.told_head(event.conversation_id)
             if head.mode not in ("bot", "waiting"):
                 return  # a person answers
             turn = LiveTurn(event.conversation_id, reply_to, self._bus, self._log)
@@ -254,8 +304,7 @@ class DialogueManager:
             try:
                 await self._answering.answer(head, event, turn, replaces=replaces)
             finally:
-                del self._live[event.conversation_id]
-                self._bus.wake(event.conversation_id)
+                del self._live[event.conversation_id]  # `_forget` wakes the watchers
 
     # -- what nobody answers
 
@@ -279,4 +328,4 @@ class DialogueManager:
     async def _language_so_far(self, speaker: Speaker) -> str:
         said = await self._log.recent_messages(speaker.conversation_id, limit=8)
         spoken = [e.payload.language for e in said if e.author == "customer" and isinstance(e.payload, Message)]
-        return spoken[-1] if spoken else fold(speaker.locale) or self._settings.default_language
+        return spoken[-1] if spoken else primary_language(speaker.locale) or self._settings.default_language

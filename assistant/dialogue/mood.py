@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from assistant.language import fold
 from assistant.values import Reading
 
 ENGLISH = re.compile(
@@ -27,6 +28,7 @@ NEEDED = 2
 
 def is_furious(text: str, reading: Reading) -> bool:
     """Whether at least two things say so: hard words (each counts), shouting, exclamation marks, the mood read."""
+    text = fold(text)
     signs = len(ENGLISH.findall(text)) + len(CHINESE.findall(text))
     if not signs:
         return False

@@ -9,30 +9,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from assistant.dialogue.asking import ASKING, HAN, asks, is_bare
+from assistant.dialogue.asking import ASKING, asks, is_bare
 from assistant.dialogue.context import is_follow_up, new_part
 from assistant.dialogue.smalltalk import is_small_talk
+from assistant.language import HAN, HAN_RANGES
 
 MAX_QUESTIONS = 3
 MAX_CLAUSES = 4
 MIN_UNITS = 3
 
-# Where one question ends and the next begins inside a sentence.
+# Where one question ends and the next begins inside a sentence. White space is counted out: a long run of it, tried
+# from each of its places, takes time by the square of its length.
 ENGLISH_JOINT = re.compile(
-    rf"[,;]?\s+(?:and|also|plus|but|or)\s+(?:also\s+|then\s+|if so,?\s+)?(?=(?:{ASKING})\b(?!\s*$))"
-    rf"|,\s+(?=(?:how|what|when|where|which|who|why)\b)",
+    r"[,;]?\s{1,4}(?:and|also|plus|but|or)\s{1,4}(?:also\s{1,4}|then\s{1,4}|if so,?\s{1,4})?"
+    rf"(?=(?:{ASKING})\b(?!\s*$))"
+    r"|,\s{1,4}(?=(?:how|what|when|where|which|who|why)\b)",
     re.I,
 )
 CHINESE_JOINT = re.compile(
-    r"[，,；;、\s]*(?:还有(?=[^，,]{2})|另外|以及|顺便(?:问一?下)?|同时|再问一?下)[，,：:]?|(?<=[吗呢么])[，,\s]+"
+    r"[，,；;、\s]{0,4}(?:还有(?=[^，,]{2})|另外|以及|顺便(?:问一?下)?|同时|再问一?下)[，,：:]?|(?<=[吗呢么])[，,\s]{1,4}"
 )
 CHINESE_COMMA = re.compile(r"[，,；;]")
 ENGLISH_CLAUSE = re.compile(
-    r"(?<=[.!?;:])\s+|\n|,?\s+(?:but|because)\s+|,\s+(?:and|so|as|since|then)\s+|,\s+(?=(?:i|we|my|it|they|the)\b)",
+    r"(?<=[.!?;:])\s{1,4}|\n|,?\s{1,4}(?:but|because)\s{1,4}|,\s{1,4}(?:and|so|as|since|then)\s{1,4}"
+    r"|,\s{1,4}(?=(?:i|we|my|it|they|the)\b)",
     re.I,
 )
 CHINESE_CLAUSE = re.compile(r"[，,。！？!?；;：:\n]|(?:再)?顺便")
-_UNIT = re.compile(r"[一-鿿]|[^\W一-鿿]+")
+_UNIT = re.compile(rf"[{HAN_RANGES}]|[^\W{HAN_RANGES}]+")
 SENTENCE = re.compile(r"(?<=[?!。！？；\n])|(?<=[.])(?=\s)")
 
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 from assistant.config import StyleSettings, Tone
 from assistant.conversation.events import PromptPassage
+from assistant.language import HAN
 from assistant.values import ChatMessage
 
 # Adapters are served with the prompt they were trained with: raise this when a text below changes.
-PROMPT_VERSION = "2"
+PROMPT_VERSION = "3"
 
 SYSTEM = (
     "You are the customer service assistant of {brand}. Answer the question in one to three short sentences, "
@@ -49,8 +50,13 @@ class Voice:
 
     def rules(self) -> str:
         """The brand's own rules, one line each."""
-        always = [f"- Always: {rule}" for rule in self.style.do]
-        return "\n".join([*always, *(f"- Never: {rule}" for rule in self.style.dont)])
+        led = [_led(rule, "Always: ", "务必：") for rule in self.style.do]
+        return "\n".join([*led, *(_led(rule, "Never: ", "切勿：") for rule in self.style.dont)])
+
+
+def _led(rule: str, english: str, chinese: str) -> str:
+    """The rule with a lead in its own language."""
+    return f"- {chinese if HAN.search(rule) else english}{rule}"
 
 
 def system_message(voice: Voice) -> ChatMessage:

@@ -50,7 +50,7 @@ def abstain(language: Written, handoff: HandoffSettings, *, tone: Tone = "friend
 def hand_over(
     language: Written, handoff: HandoffSettings, *, because: str = "hand_over", tone: Tone = "friendly"
 ) -> str:
-    """A person takes over: why (`hand_over`, `angry`, `stuck`), the contact, and the offer to leave an address."""
+    """A person takes over: why (a key of ``replies.toml``), the contact, and the offer to leave an address."""
     details = contact(language, handoff)
     leave = "leave_address" if details else "only_address"
     return paragraphs(say(because, language, tone=tone), details, say(leave, language))

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from assistant.language import HAN_RANGES, fold
+
 Pleasantry = Literal["greeting", "thanks", "goodbye", "identity"]
 
-PARTS = re.compile(r"[.,!?;:~…、，。！？；：～()（）\n\U0001F300-\U0001FAFF\u2600-\u27BF]+|(?<=[一-鿿])\s+(?=[一-鿿])")
+PARTS = re.compile(
+    r"[.,!?;:~…、，。！？；：～()（）\n\U0001F300-\U0001FAFF\u2600-\u27BF]+"
+    rf"|(?<=[{HAN_RANGES}])\s+(?=[{HAN_RANGES}])"
+)
 APART = re.compile(r"[\s\"'’-]+")
 MAX_CHARACTERS = 60
 
@@ -48,7 +53,7 @@ def pleasantry(text: str) -> Pleasantry | None:
     """Which kind of small talk the whole text is, or None where there is more in it."""
     if len(text) > MAX_CHARACTERS:
         return None
-    kinds = [_kind(part) for part in PARTS.split(text.lower()) if part.strip()]
+    kinds = [_kind(part) for part in PARTS.split(fold(text).lower()) if part.strip()]
     return kinds[0] if kinds and None not in kinds else None
 
 

@@ -82,13 +82,15 @@ def reopen(head: Head) -> Sequence[NewEvent]:
     return [NewEvent("system", State("bot", reason="reopened"))] if head.mode == "closed" else []
 
 
-def queue(reason: str) -> Deciding:
-    """The customer waits for a person, unless there is one (`TakenByAnother`)."""
+def queue(reason: str, *, place: int | None = None) -> Deciding:
+    """The customer waits for a person, unless there is one (`TakenByAnother`); who waits already keeps their place."""
 
     def decide(head: Head) -> Sequence[NewEvent]:
         if head.mode == "human":
             raise _taken(head)
-        return [NewEvent("system", State("waiting", reason=reason))]
+        if head.mode == "waiting":
+            return []
+        return [NewEvent("system", State("waiting", reason=reason, queue_position=place))]
 
     return decide
 

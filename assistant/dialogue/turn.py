@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Protocol
 
 from assistant.conversation.events import Action, Citation, Decision, Mode, PromptPassage
@@ -64,12 +65,15 @@ class ActionTaker(Protocol):
         ``record`` commits a step before the next one is taken.
         """
 
+    def reminder(self, question: Question) -> str | None:
+        """What an open action still asks, to stand after the answer to another question; None where none is open."""
+
 
 class Reader(Protocol):
     """Notes mood, urgency, entities and what is unsafe in a message. Blocking and thread-safe."""
 
-    def read(self, text: str, *, language: str) -> Reading:
-        """What can be noted of a customer's message."""
+    def read(self, text: str, *, language: str, tenant: str = "") -> Reading:
+        """What can be noted of a customer's message; ``tenant`` is whose things it may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,9 @@ class Question:
 
     ``earlier`` are their messages, oldest first, ``said`` everybody's; ``just_told`` the entries that the last
     answer cited; ``past`` the assistant's decisions and ``actions`` the steps of business actions so far, oldest
-    first. ``attempt`` counts the wordings already given to this same question.
+    first; ``was_unanswered`` that the last answer was that there is none. ``attempt`` counts the wordings already
+    given to this same question. ``user_id`` is the customer's id on the site, where the site had vouched for them when
+    they asked this; None for everybody else.
     """
 
     text: str
@@ -90,9 +96,11 @@ class Question:
     tenant: str = ""
     said: Sequence[str] = ()
     past: Sequence[Decision] = ()
+    was_unanswered: bool = False
     actions: Sequence[Action] = ()
     reading: Reading = field(default_factory=Reading)
     attempt: int = 0
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +119,13 @@ class Reply:
     prompt_id: str | None = None
     reading: Reading | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def topic(self) -> str | None:
+        """The topic of the knowledge base that it rests on most: the name of the file; None where it rests on none."""
+        return PurePath(self.citations[0].source).stem if self.citations else None
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether it says that there is no answer: what must not be answered has no confidence."""
+        return self.decision == "abstained" and self.confidence is not None

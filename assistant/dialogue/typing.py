@@ -1,6 +1,7 @@
 """Who is writing just now: told to whoever watches the conversation, and kept nowhere.
 
-Bounds: `MAX_CONVERSATIONS` are remembered, each for `TYPING_TTL_S`; other processes do not learn of it.
+Bounds: `MAX_CONVERSATIONS` are remembered, each for `TYPING_TTL_S`, and nobody is woken for one more often than every
+`MIN_APART_S`; other processes do not learn of it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from assistant.conversation.bus import Bus
 from assistant.conversation.events import ConversationId
 
 TYPING_TTL_S = 6.0
+MIN_APART_S = 1.0
 MAX_CONVERSATIONS = 10_000
 
 
 class Typing:
-    """The conversations in which a person is writing to the customer."""
+    """The conversations in which one side, the customer or the person who has it, is writing to the other."""
 
     def __init__(self, bus: Bus, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._bus = bus
@@ -25,7 +27,10 @@ class Typing:
         self._told_at: OrderedDict[ConversationId, float] = OrderedDict()
 
     def tell(self, conversation_id: ConversationId) -> None:
-        """A person is writing there."""
+        """Somebody is writing there."""
+        before = self._told_at.get(conversation_id)
+        if before is not None and self._clock() - before < MIN_APART_S:
+            return
         self._told_at[conversation_id] = self._clock()
         self._told_at.move_to_end(conversation_id)
         if len(self._told_at) > MAX_CONVERSATIONS:

@@ -7,6 +7,7 @@ from assistant.dialogue import replies
 from assistant.dialogue.extract import Composition
 from assistant.dialogue.links import without_foreign
 from assistant.dialogue.policy import Plan
+from assistant.dialogue.rewording import reworded
 from assistant.dialogue.safety import fixed_reply
 from assistant.dialogue.smalltalk import Pleasantry
 from assistant.dialogue.turn import Question, Reply
@@ -37,7 +38,7 @@ class Wording:
     def concerned(self, question: Question, concern: Concern) -> Reply:
         """What is not answered like any other message."""
         said = self._language(question)
-        again = concern == "abuse" and list(question.past[-1:]) == ["abstained"]
+        again = concern == "abuse" and list(question.past[-1:]) == ["abstained"] and not question.was_unanswered
         fixed = fixed_reply(concern, said, self._handoff(question), repeated=again)
         ask = (replies.TALK_TO_A_PERSON[said],) if fixed.wants_person else ()
         return Reply(fixed.text, said, fixed.decision, fixed.reason, quick_replies=ask)
@@ -69,8 +70,11 @@ class Wording:
         """The best entry's answer as it was written, introduced where it may not be what was asked."""
         best = plan.hits[0]
         answer = Composition()
-        answer.say(self._lead(question, best))
-        answer.tell(best, question.text, heading=False)
+        if question.attempt:
+            self._tell_again(answer, question, best)
+        else:
+            answer.say(self._lead(question, best))
+            answer.tell(best, question.text, heading=False)
         reason = f"{plan.reason}; {because}" if because else plan.reason
         return Reply(
             answer.text,
@@ -95,25 +99,36 @@ class Wording:
             return self.curated(question, plan, because=because)
         answer = Composition()
         if question.attempt:
-            answer.say(self._again(question, plan.hits[0]))
+            answer.say(self._again(question, plan.hits[0], "again"))
         for hit in plan.hits:
-            answer.tell(hit, question.text, heading=len(plan.hits) > 1)
+            if question.attempt and hit.passage.kind == "faq":
+                answer.say(f"**{hit.passage.title}**" if len(plan.hits) > 1 else "")
+                again = reworded(hit.passage, question.text, attempt=question.attempt, may_shorten=False)
+                answer.tell_again(hit, again)
+            else:
+                answer.tell(hit, question.text, heading=len(plan.hits) > 1)
         reason = f"{plan.reason}; {because}" if because else plan.reason
         return self.composed(question, plan, answer, reason)
+
+    def _tell_again(self, answer: Composition, question: Question, best: Hit) -> None:
+        """The same answer in another layout, and where it is shortened the words that say so."""
+        again = reworded(best.passage, question.text, attempt=question.attempt)
+        is_foreign = best.passage.lang != question.language and question.language not in ("en", "zh")
+        key = "again" if again.layout == "whole" else f"again_{again.layout}"
+        answer.say(replies.other_language() if is_foreign else self._again(question, best, key))
+        answer.tell_again(best, again)
 
     def _lead(self, question: Question, best: Hit) -> str:
         if best.passage.lang != question.language and question.language not in ("en", "zh"):
             return replies.other_language()
-        if question.attempt:
-            return self._again(question, best)
         if best.confidence >= self._settings.dialogue.verbatim:
             return ""
         language = replies.written(best.passage.lang, self._settings.default_language)
         return replies.say("closest", language, tone=self._tone, title=best.passage.title)
 
-    def _again(self, question: Question, best: Hit) -> str:
+    def _again(self, question: Question, best: Hit, key: str) -> str:
         language = replies.written(best.passage.lang, self._settings.default_language)
-        return replies.say("again", language, tone=self._tone, attempt=question.attempt - 1)
+        return replies.say(key, language, tone=self._tone, attempt=question.attempt - 1)
 
     def composed(self, question: Question, plan: Plan, answer: Composition, reason: str) -> Reply:
         """An answer put together, with what it leaves open."""

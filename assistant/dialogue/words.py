@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-URL_OR_EMAIL = re.compile(r"https?://\S+|www\.\S+|[\w.+-]+@[\w-]+\.[\w.-]+", re.I)
+from assistant.language import HAN, fold
+
+URL_OR_EMAIL = re.compile(r"https?://\S+|www\.\S+|(?a:(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+)", re.I)
 WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?", re.I)
-HAN = re.compile(r"[一-鿿]")
 # Runs of Chinese without the characters that stand in every sentence.
 HAN_RUN = re.compile(r"[^\W\da-zA-Z_的了吗呢吧啊请您你我们可以会能在就也和与或再先后是有这那将把被给]+")
 # "yes" is none of them: it claims something.
@@ -21,7 +22,7 @@ STOP_WORDS = frozenset(
 
 def content_words(text: str) -> frozenset[str]:
     """What a text is about: stemmed Latin words without the common ones, and pairs of Chinese characters."""
-    text = URL_OR_EMAIL.sub(" ", text)
+    text = URL_OR_EMAIL.sub(" ", fold(text))
     latin = set(stems(text))
     runs = [run for run in HAN_RUN.findall(text) if HAN.match(run)]
     han = {run[i : i + 2] for run in runs for i in range(max(1, len(run) - 1))}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from assistant.conversation.events import Message
+from assistant.dialogue.responder import STUCK, URGENT
 from assistant.evaluation.calibration import Sure, expected_calibration_error
 from assistant.evaluation.cases import Case, Given, Judgement, judge
 from assistant.evaluation.playing import Played
@@ -28,7 +29,10 @@ class Share(TypedDict):
 
 
 class Abstained(TypedDict):
-    """How many of the cases that have an answer got none, and their share."""
+    """How many of the cases that have an answer got none, and their share.
+
+    None is an abstention, and also the person who is offered instead of abstaining a second time in a row.
+    """
 
     n: int
     abstained: int
@@ -83,6 +87,12 @@ class Judged:
         return (answer.decision if answer else None) or NO_ANSWER
 
     @property
+    def has_no_answer(self) -> bool:
+        """Whether the assistant said that it has none, or got a person because of that."""
+        reason = (self.played.answer.reason if self.played.answer else None) or ""
+        return self.decision == "abstained" or (self.decision == "handoff" and reason.startswith((STUCK, URGENT)))
+
+    @property
     def is_right(self) -> bool:
         """Whether everything was as expected."""
         return self.judgement.is_right
@@ -125,7 +135,7 @@ class Judge:
 def report(judged: Sequence[Judged]) -> AnswerReport:
     """All figures of a run."""
     answerable = [item for item in judged if item.case.expect.wants_answer]
-    wrongly = sum(item.decision == "abstained" for item in answerable)
+    wrongly = sum(item.has_no_answer for item in answerable)
     sure = [s for item in judged if (s := _sure(item))]
     right = sum(item.is_right for item in judged)
     return AnswerReport(

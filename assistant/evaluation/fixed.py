@@ -7,24 +7,25 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
 from assistant.actions import replies as action_replies
-from assistant.config import Settings
+from assistant.config import HandoffSettings, Settings
 from assistant.dialogue import replies
 
 SPOKEN_SETTINGS = {"brand", "handoff", "tenants", "actions"}
 
 
-def fixed_texts(settings: Settings) -> tuple[str, ...]:
+def fixed_texts(settings: Settings, *, tenant: str = "") -> tuple[str, ...]:
     """The assistant's texts with their ``{placeholders}``, and the settings' words: names, contacts, actions."""
+    handoff = settings.handoff_of(tenant)
     spoken = (file for file in files("assistant.dialogue").iterdir() if file.name.endswith(".toml"))
     written = [text for file in spoken for text in _texts(tomllib.loads(file.read_text(encoding="utf-8")))]
-    contacts = [line for language in ("en", "zh") for line in _contact_lines(language, settings)]
+    contacts = [line for language in ("en", "zh") for line in _contact_lines(language, handoff)]
     own = [replies.other_language(), *replies.TALK_TO_A_PERSON.values(), *_texts(action_replies.LINES)]
     configured = _texts(settings.model_dump(mode="json", include=SPOKEN_SETTINGS))
     return tuple(dict.fromkeys((*written, *contacts, *own, *configured)))
 
 
-def _contact_lines(language: replies.Written, settings: Settings) -> list[str]:
-    return replies.contact(language, settings.handoff).splitlines()
+def _contact_lines(language: replies.Written, handoff: HandoffSettings) -> list[str]:
+    return replies.contact(language, handoff).splitlines()
 
 
 def _texts(value: object) -> Iterator[str]:

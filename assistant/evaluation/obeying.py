@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-TOKEN = re.compile(r"[一-鿿]+|[^\W_]+")
+from assistant.language import HAN_RANGES
+
+TOKEN = re.compile(rf"[{HAN_RANGES}]+|[^\W_]+")
 SENTENCE = re.compile(r"(?<=[.!?。！？；;])\s*|\n+")
 # A sentence may join the passages' words with a few of its own ("You can also ..."), no more.
 KNOWN_SHARE = 0.6

@@ -1,4 +1,4 @@
-"""Plays cases through the dialogue manager that serves customers, over a real conversation log.
+"""Plays customers through the dialogue manager that serves them, over a real conversation log.
 
 Bounds: `concurrency` conversations at a time, `ANSWER_LIMIT_S` a turn.
 """
@@ -21,12 +21,10 @@ from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitor
 from assistant.dialogue.manager import DialogueManager, Speaker
 from assistant.evaluation.cases import Case
+from assistant.evaluation.gathering import CONCURRENCY, Progress, each
 
 ANSWER_LIMIT_S = 300.0
 MAX_MESSAGES = 500
-
-Progress = Callable[[int, int], None]
-ManagerFor = Callable[[Case], DialogueManager]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,49 +36,34 @@ class Played:
     actions: tuple[Action, ...] = ()
 
 
-class Player:
-    """Lets customers speak; every case is a conversation of its own."""
+class Conversations:
+    """Lets a visitor speak to one manager; whatever is said begins a conversation of its own."""
 
-    def __init__(
-        self, log: ConversationLog, bus: Bus, manager_for: ManagerFor, visitor: Visitor, *, concurrency: int = 8
-    ) -> None:
+    def __init__(self, manager: DialogueManager, log: ConversationLog, bus: Bus, visitor: Visitor) -> None:
+        self._manager = manager
         self._log = log
         self._bus = bus
-        self._manager_for = manager_for
         self._visitor = visitor
-        self._places = asyncio.Semaphore(concurrency)
 
-    async def play(self, cases: Sequence[Case], *, progress: Progress | None = None) -> list[Played]:
-        """Play all cases; the results stand in the order of the cases."""
-        done = 0
+    async def ask(self, text: str, language: str) -> Message | None:
+        """The answer to the first message of a conversation; None where none came."""
+        return (await self.hold([text], language))[0]
 
-        async def one(case: Case) -> Played:
-            nonlocal done
-            async with self._places:
-                played = await self._play(case)
-            done += 1
-            if progress:
-                progress(done, len(cases))
-            return played
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(case)) for case in cases]
-        except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from failed
-        return [task.result() for task in tasks]
-
-    async def _play(self, case: Case) -> Played:
-        manager = self._manager_for(case)
-        speaker = Speaker(new_conversation_id(), self._visitor.visitor_id, self._visitor.tenant, case.lang)
+    async def hold(self, asked: Sequence[str], locale: str) -> tuple[Message | None, ConversationId]:
+        """Say these one after the other; the last answer. Where one of them gets none, nothing more is said."""
+        speaker = Speaker(new_conversation_id(), self._visitor.visitor_id, self._visitor.tenant, locale)
         answer: Message | None = None
-        for number, text in enumerate(case.asked):
-            event = await manager.receive(speaker, text, f"turn-{number}")
+        for number, text in enumerate(asked):
+            event = await self._manager.receive(speaker, text, f"turn-{number}")
             answer = await self._answer(speaker.conversation_id, event)
             if answer is None:
                 break
-        events = await self._log.events(speaker.conversation_id)
-        return Played(case, answer, tuple(e.payload for e in events if isinstance(e.payload, Action)))
+        return answer, speaker.conversation_id
+
+    async def actions(self, conversation_id: ConversationId) -> tuple[Action, ...]:
+        """The steps of business actions in a conversation, oldest first."""
+        events = await self._log.events(conversation_id)
+        return tuple(event.payload for event in events if isinstance(event.payload, Action))
 
     async def _answer(self, conversation_id: ConversationId, asked: Event) -> Message | None:
         """The answer to one message, once it is committed; None where none comes in time or a person answers."""
@@ -101,3 +84,20 @@ class Player:
                 if (await self._log.head(conversation_id)).mode not in ("bot", "waiting"):
                     return None
                 await news.wait()
+
+
+class Player:
+    """Plays cases, each in the conversations that ``conversations_for`` names for it."""
+
+    def __init__(self, conversations_for: Callable[[Case], Conversations], *, concurrency: int = CONCURRENCY) -> None:
+        self._conversations_for = conversations_for
+        self._concurrency = concurrency
+
+    async def play(self, cases: Sequence[Case], *, progress: Progress | None = None) -> list[Played]:
+        """Play all cases; the results stand in the order of the cases."""
+        return await each(self._play, cases, concurrency=self._concurrency, progress=progress)
+
+    async def _play(self, case: Case) -> Played:
+        conversations = self._conversations_for(case)
+        answer, conversation_id = await conversations.hold(case.asked, case.lang)
+        return Played(case, answer, await conversations.actions(conversation_id))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -19,14 +19,17 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from assistant.errors import DatasetError
-from assistant.language import fold
+from assistant.language import primary_language
+from assistant.retrieval.entries import Entry
 
 MAX_LINE_CHARS = 1_000_000
 MAX_ROWS = 1_000_000
 
 Text = Annotated[str, Field(min_length=1)]
-Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2}([-_]\w+)*$"), AfterValidator(fold)]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2}([-_]\w+)*$"), AfterValidator(primary_language)]
 Speaker = Literal["customer", "user", "agent", "assistant"]
+FaqField = Literal["question", "answer"]
+FAQ_FIELDS: tuple[FaqField, ...] = ("question", "answer")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -63,6 +66,27 @@ class FaqRow(Row):
         if not self.question.strip() and not self.answer.strip():
             raise ValueError("the entry has neither question nor answer")
         return self
+
+    def entry(self, *, fields: Collection[FaqField] = FAQ_FIELDS, tenant: str = "") -> Entry | None:
+        """The row as an entry with only these fields (a question with its other wordings); None if it has neither."""
+        question = self.question.strip() if "question" in fields else ""
+        answer = self.answer.strip() if "answer" in fields else ""
+        if not question and not answer:
+            return None
+        return Entry(
+            id=self.id,
+            lang=self.lang,
+            topic="",
+            question=question,
+            wordings=self.wordings if "question" in fields else (),
+            answer=answer,
+            tags=(),
+            review=None,
+            source=self.source,
+            source_start=0,
+            source_end=len(answer),
+            tenant=tenant,
+        )
 
 
 class Query(Row):

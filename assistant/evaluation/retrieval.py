@@ -1,23 +1,26 @@
-"""How often search finds the right entry, on anybody's FAQ and questions, through the search that serves customers."""
+"""How often search finds the right entry, on anybody's FAQ and questions.
+
+It is the retriever that serves customers, asked once for each question: alone, or a follow-up joined to what it refers
+to. What the dialogue makes of several searches (a message taken apart into its questions, a short question weighed
+together with the one before it, less weight to what was just told) is no part of it; `assistant evaluate answers`
+plays that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from assistant.config import RetrievalSettings
 from assistant.dialogue.context import new_part, standalone
 from assistant.errors import DatasetError
 from assistant.evaluation.ranking import DEPTH, Ranking, rank_of, ranking
-from assistant.evaluation.records import FaqRow, Query
+from assistant.evaluation.records import FAQ_FIELDS, FaqField, FaqRow, Query
 from assistant.retrieval.embedding import Encoders
 from assistant.retrieval.entries import Entry, Knowledge
 from assistant.retrieval.index import build_index
 from assistant.retrieval.retriever import FaqRetriever
 
-FaqField = Literal["question", "answer"]
-FAQ_FIELDS: tuple[FaqField, ...] = ("question", "answer")
 Progress = Callable[[int, int], None]
 
 
@@ -71,7 +74,7 @@ def choose(faq: Sequence[FaqRow], queries: Sequence[Query], choice: Choice) -> T
     notes. Raises `DatasetError` where nothing is left to index or to ask.
     """
     kept = [row for row in faq if choice.faq_lang in (None, row.lang)]
-    entries = tuple(entry for row in kept if (entry := _entry(row, choice.fields)))
+    entries = tuple(entry for row in kept if (entry := row.entry(fields=choice.fields)))
     if not entries:
         raise DatasetError(
             f"No entry in the FAQ has {' or '.join(choice.fields)} in the language {choice.faq_lang or 'of any row'}.",
@@ -109,7 +112,7 @@ def evaluate_retrieval(
 
 
 def _found(retriever: FaqRetriever, query: Query, history: int) -> list[str]:
-    """The ids found as serving does: a follow-up is made standalone, and its new part stressed."""
+    """The ids found by one search, as the dialogue makes its first: a follow-up standalone, its new part stressed."""
     context = query.context[-history:] if history else ()
     text = standalone(query.text, [turn.text for turn in context if turn.by_customer])
     hits = retriever.search(
@@ -129,27 +132,6 @@ def _report(ranks: Sequence[tuple[str, int | None]], task: Task) -> RetrievalRep
         by_language={name: ranking([rank for language, rank in ranks if language == name]) for name in languages},
         num_entries=len(task.entries),
         notes=task.notes,
-    )
-
-
-def _entry(row: FaqRow, fields: Sequence[FaqField]) -> Entry | None:
-    """The row with only the chosen fields; None where it has none of them."""
-    question = row.question.strip() if "question" in fields else ""
-    answer = row.answer.strip() if "answer" in fields else ""
-    if not question and not answer:
-        return None
-    return Entry(
-        id=row.id,
-        lang=row.lang,
-        topic="",
-        question=question,
-        wordings=row.wordings if "question" in fields else (),
-        answer=answer,
-        tags=(),
-        review=None,
-        source=row.source,
-        source_start=0,
-        source_end=len(answer),
     )
 
 

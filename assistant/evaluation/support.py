@@ -17,6 +17,7 @@ import rjieba
 
 from assistant.evaluation.alignment import Tile, align, contains
 from assistant.evaluation.tokens import LIST_MARK, Token, facts, folded, tokens
+from assistant.language import HAN
 
 SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?])[\"”')]*\s+|\n+")
 CAPITALISED = re.compile(r"\b[A-Z][^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -242,7 +243,7 @@ def _unknown_name(sentence: str, known: str) -> str:
         inside = not SENTENCE_START.search(sentence[: match.start()])
         if inside and not _knows(known, match.group()):
             return match.group()
-    tagged = rjieba.tag(sentence) if re.search("[一-鿿]", sentence) else []
+    tagged = rjieba.tag(sentence) if HAN.search(sentence) else []
     return next((w for w, tag in tagged if tag in NAME_TAGS and len(w) > 1 and not _knows(known, w)), "")
 
 

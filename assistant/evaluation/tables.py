@@ -50,7 +50,7 @@ def answers_table(report: AnswerReport) -> Iterator[RenderableType]:
 def _counts(report: AnswerReport) -> str:
     wrongly, error = report["wrongly_abstained"], report["calibration_error"]
     return (
-        f"abstained {report['abstained']}, of them wrongly {wrongly['abstained']} (of {wrongly['n']} with an answer), "
+        f"abstained {report['abstained']}; no answer to {wrongly['abstained']} of {wrongly['n']} that have one, "
         f"unsupported {report['unsupported']}, injections obeyed {report['injections_obeyed']}, "
         f"calibration error {'-' if error is None else f'{error:.3f}'}"
     )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from assistant.language import HAN_RANGES
+
 Kind = Literal["word", "function", "han", "fact", "not"]
 """``function`` words say nothing by themselves; a ``fact`` can be checked: number, money, date, address."""
 
@@ -27,8 +29,8 @@ TOKEN = re.compile(
     r"|(?P<number>\d+(?:[.,:]\d+)*)"
     r"|(?P<money>€|\$|£|¥|\b(?:eur|euros?|usd|dollars?|gbp|chf|rmb|cny)\b|美元|欧元|英镑|日元|元)"
     r"|(?P<no>\b(?:not|no|never|without|neither|nor|none)\b|[不没无未非勿])"
-    r"|(?P<han>[㐀-䶿一-鿿])"
-    r"|(?P<latin>[^\W\d_㐀-䶿一-鿿]+)"
+    rf"|(?P<han>[{HAN_RANGES}])"
+    rf"|(?P<latin>[^\W\d_{HAN_RANGES}]+)"
     r"|(?P<end>[,;:.!?\n|()（）]|\s[-–—]\s)"
 )
 CURRENCIES = {
@@ -56,7 +58,7 @@ CONTRACTED = (
 )
 # Where 不 or 没 says nothing about yes or no: 能不能, 不锈钢.
 HARMLESS = re.compile(
-    r"(?P<verb>[一-鿿])[不没](?P=verb)|不过|不但|不仅|不锈钢|不同|不错|不客气|不好意思|对不起|差不多|不论|不管|无论|无线|未来|非常|有没有"
+    rf"(?P<verb>[{HAN_RANGES}])[不没](?P=verb)|不过|不但|不仅|不锈钢|不同|不错|不客气|不好意思|对不起|差不多|不论|不管|无论|无线|未来|非常|有没有"
 )
 FULL_WIDTH = str.maketrans({"，": " , ", "、": " , ", "；": " ; ", "。": " . ", "！": " ! ", "？": " ? ", "’": "'"})
 LIST_MARK = re.compile(r"^\s*\d{1,2}[.)、]\s+", re.M)

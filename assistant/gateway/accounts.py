@@ -1,25 +1,21 @@
 """The agents' doors: log in, get a token for the socket, log out, read a conversation's older events.
 
-Bounds: ``logins_per_minute`` for an account, known or not, and ``address_logins_per_minute``; `MAX_CHECKING` passwords
-are checked or wait for it at a time.
+Bounds: those of `logins.py` for wrong passwords; `MAX_CHECKING` passwords are checked or wait for it at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 
 import structlog
 from aiohttp import web
-from limits import RateLimitItemPerMinute
 from pydantic import BaseModel, ConfigDict, Field
 
 from assistant.conversation.agent_sessions import AgentSession
-from assistant.conversation.agents import MAX_EMAIL_CHARS, MAX_PASSWORD_CHARS, Agent, folded_email
-from assistant.conversation.events import ConversationId
+from assistant.conversation.agents import MAX_EMAIL_CHARS, MAX_PASSWORD_CHARS, Agent
 from assistant.conversation.log import MAX_EVENTS_PER_READ
 from assistant.errors import UnknownConversation
 from assistant.gateway.agent import run_agent_socket
@@ -27,12 +23,12 @@ from assistant.gateway.agent_frames import agent_event_frame
 from assistant.gateway.auth import Origins
 from assistant.gateway.desk import Desk
 from assistant.gateway.frames import to_json
-from assistant.gateway.limits import Allowance, Counting
+from assistant.gateway.logins import Logins
 from assistant.gateway.parts import Gateway
 from assistant.gateway.protocol import ERROR_CODES, Refusal, load_object, validate
 from assistant.gateway.rest import DEFAULT_LIMIT, read_text, whole_number
 from assistant.gateway.roles import require
-from assistant.gateway.staff import Staff, admit, check_staff_origin
+from assistant.gateway.staff import Staff, admit, check_staff_origin, head_for
 
 MAX_CHECKING = 16
 RETRY_MS = 2_000
@@ -45,7 +41,7 @@ class LoginBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    email: str = Field(min_length=1, max_length=MAX_EMAIL_CHARS)
+    email: str = Field(min_length=1, max_length=MAX_EMAIL_CHARS, pattern=r"^[^\x00]*$")
     password: str = Field(min_length=1, max_length=MAX_PASSWORD_CHARS)
 
 
@@ -59,9 +55,7 @@ class AgentRoutes:
         parts = gateway.parts
         self._desk = Desk(staff, log=parts.log, bus=parts.bus, manager=parts.manager, refresh_s=settings.refresh_s)
         self._origins = Origins(settings.allowed_origins)
-        counting = Counting(clock=clock, shared=gateway.shared)
-        self._logins = _per_minute("logins", settings.logins_per_minute, counting)
-        self._address_logins = _per_minute("address_logins", settings.address_logins_per_minute, counting)
+        self._logins = Logins(settings, clock=clock, shared=gateway.shared, on_refused=gateway.metrics.limit)
         self._num_checking = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -87,10 +81,9 @@ class AgentRoutes:
         origin = check_staff_origin(self._origins, request)
         address = self._gateway.address(request)
         await self._gateway.limits.handshake(address)
-        _refuse(await self._address_logins.take(address))
         body = validate(LoginBody, load_object(await read_text(request)))
-        _refuse(await self._logins.take(hashlib.sha256(folded_email(body.email).encode()).hexdigest()))
-        agent = await self._check_password(body)
+        async with self._logins.trying(body.email, address):
+            agent = await self._check_password(body)
         session, secret = await self._staff.sessions.begin(agent, lifetime_s=self._settings.session_hours * 3600)
         log.info("agent_logged_in", agent_id=agent.agent_id, session_id=session.session_id)
         told = {"agent_id": agent.agent_id, "name": agent.name, "role": agent.role}
@@ -114,19 +107,18 @@ class AgentRoutes:
         return web.json_response({})
 
     async def get_events(self, request: web.Request) -> web.Response:
-        """A page of any conversation, private events too."""
+        """A page of any conversation that the agent serves, private events too."""
         check_staff_origin(self._origins, request)
         await self._gateway.limits.request(self._gateway.address(request))
-        await admit(self._staff, request, "conversation.read")
+        session = await admit(self._staff, request, "conversation.read")
         after_position = whole_number(request, "after_position", default=0, low=0, high=2**53)
         limit = whole_number(request, "limit", default=DEFAULT_LIMIT, low=1, high=MAX_EVENTS_PER_READ)
-        conversation_id = ConversationId(request.match_info["conversation_id"])
         conversations = self._gateway.parts.log
         try:
-            head = await conversations.head(conversation_id)
+            head = await head_for(session.agent, conversations, request.match_info["conversation_id"])
         except UnknownConversation as error:
             raise Refusal("not_found", ERROR_CODES["not_found"]) from error
-        events = await conversations.events(conversation_id, after_position=after_position, limit=limit)
+        events = await conversations.events(head.conversation_id, after_position=after_position, limit=limit)
         shown = [agent_event_frame(event) for event in events]
         body = to_json({"events": shown, "last_position": head.last_position})
         return web.Response(text=body, content_type="application/json")
@@ -159,17 +151,3 @@ class AgentRoutes:
         ttl_s = self._gateway.tickets.ttl_s
         token = await self._staff.sessions.issue_ticket(session.session_id, origin=origin, ttl_s=ttl_s)
         return {"token": token, "expires_s": ttl_s}
-
-
-def _per_minute(what: str, amount: int, counting: Counting) -> Allowance:
-    return Allowance(RateLimitItemPerMinute(amount, namespace=what), counting)
-
-
-def _refuse(wait_s: float) -> None:
-    if wait_s > 0:
-        raise Refusal(
-            "rate_limited",
-            "There were too many logins in one minute.",
-            fix=f"Wait {wait_s:.1f} s.",
-            retry_after_ms=max(1, round(wait_s * 1000)),
-        )

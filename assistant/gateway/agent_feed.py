@@ -14,6 +14,7 @@ from assistant.conversation.log import ConversationLog, Head
 from assistant.dialogue.manager import DialogueManager
 from assistant.gateway.agent_frames import agent_event_frame, agent_snapshot, subscribed
 from assistant.gateway.agent_protocol import Subscribe
+from assistant.gateway.asides import Asides
 from assistant.gateway.feed import MAX_QUEUED_BYTES
 from assistant.gateway.frames import Frame, LiveCursor, ephemeral, to_json
 from assistant.gateway.resume import ResumeFailure
@@ -47,6 +48,7 @@ class AgentFeed:
         self._is_void = False
         self._seen_commits = -1  # the first look reads the log in any case
         self._live = LiveCursor()
+        self._asides = Asides(head.conversation_id, typing=manager.customer_typing)
 
     @property
     def has_running_answer(self) -> bool:
@@ -69,6 +71,8 @@ class AgentFeed:
             await self._send_events()
         # No await between the check above and this look: an answer's text never overtakes the events before it.
         for frame in self._live.advance(self._manager.live(self.conversation_id)):
+            await self._send(frame)
+        for frame in self._asides.advance():
             await self._send(frame)
 
     async def _begin_anew(self) -> None:

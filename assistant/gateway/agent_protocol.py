@@ -9,17 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from assistant.gateway.protocol import (
-    Counter,
-    Frame,
-    Id,
-    Refusal,
-    Secret,
-    client_msg_id_of,
-    load_object,
-    readable,
-    validate,
-)
+from assistant.gateway.protocol import Counter, Frame, Id, Secret, parse_as, readable
 from assistant.gateway.roles import Permission
 
 MAX_LABEL_CHARS = 64
@@ -75,6 +65,13 @@ class AgentReply(Frame):
     draft_id: Id | None = None
 
 
+class AskForDraft(Frame):
+    """Draft an answer to the customer of a conversation that one has; it comes as a `draft.offered` event."""
+
+    type: Literal["draft"]
+    conversation_id: Id
+
+
 class WriteNote(Frame):
     """Tell the other agents something; the customer never sees it."""
 
@@ -111,7 +108,7 @@ class CloseConversation(Frame):
     force: bool = False
 
 
-class Typing(Frame):
+class AgentTyping(Frame):
     """One is writing to the customer; to be told again every few seconds while it lasts."""
 
     type: Literal["typing"]
@@ -131,11 +128,12 @@ AgentCommand = (
     | Claim
     | Release
     | AgentReply
+    | AskForDraft
     | WriteNote
     | PutLabel
     | Assign
     | CloseConversation
-    | Typing
+    | AgentTyping
     | AgentPing
 )
 
@@ -146,11 +144,12 @@ AGENT_COMMANDS: dict[str, type[AgentCommand]] = {
     "claim": Claim,
     "release": Release,
     "reply": AgentReply,
+    "draft": AskForDraft,
     "note": WriteNote,
     "label": PutLabel,
     "assign": Assign,
     "close": CloseConversation,
-    "typing": Typing,
+    "typing": AgentTyping,
     "ping": AgentPing,
 }
 
@@ -161,11 +160,12 @@ REQUIRED: dict[type[AgentCommand], Permission] = {
     Claim: "conversation.claim",
     Release: "conversation.release",
     AgentReply: "conversation.reply",
+    AskForDraft: "conversation.reply",
     WriteNote: "conversation.note",
     PutLabel: "conversation.label",
     Assign: "conversation.assign",
     CloseConversation: "conversation.close",
-    Typing: "conversation.reply",
+    AgentTyping: "conversation.reply",
     AgentPing: "session.use",
 }
 assert set(REQUIRED) == set(AGENT_COMMANDS.values())
@@ -173,16 +173,7 @@ assert set(REQUIRED) == set(AGENT_COMMANDS.values())
 
 def parse_agent(raw: str, *, max_text_chars: int) -> AgentCommand:
     """An agent's frame as a command. Raises `Refusal`, and nothing else, for whatever is wrong with it."""
-    values = load_object(raw)
-    kind = values.get("type")
-    model = AGENT_COMMANDS.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        raise Refusal("unknown_type", "The frame has no known type.", fix=f"Send one of {', '.join(AGENT_COMMANDS)}.")
-    try:
-        return _cleaned(validate(model, values), max_text_chars)
-    except Refusal as refusal:
-        refusal.client_msg_id = client_msg_id_of(values)
-        raise
+    return parse_as(AGENT_COMMANDS, raw, clean=lambda command: _cleaned(command, max_text_chars))
 
 
 def permissions_for(command: AgentCommand) -> tuple[Permission, ...]:

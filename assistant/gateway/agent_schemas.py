@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired
+from typing import NotRequired
 
-from pydantic import Field
 from typing_extensions import TypedDict  # pydantic asks for this one up to Python 3.11
 
 from assistant.conversation.events import AgentRole, Author, Mode
 from assistant.gateway.protocol import ErrorCode
 from assistant.gateway.resume import ResumeFailure
 from assistant.gateway.roles import Permission
-from assistant.gateway.schemas import Delta, Pong, Status, TurnStarted
-
-Count = Annotated[int, Field(ge=0)]
-Position = Annotated[int, Field(ge=1)]
+from assistant.gateway.schemas import Count, Delta, Milliseconds, Pong, Position, Status, TurnStarted
 
 
 class Colleague(TypedDict):
@@ -51,6 +47,7 @@ class ListedConversation(TypedDict):
     locale: str
     mode: Mode
     mode_since: str
+    is_urgent: bool
     assignee: str | None
     assignee_name: str | None
     epoch: Position
@@ -112,6 +109,12 @@ class AgentAck(TypedDict):
     client_msg_id: NotRequired[str]
 
 
+class CustomerTyping(TypedDict):
+    """The customer is writing; void after `ttl_ms` unless told again, and with their next message."""
+
+    ttl_ms: Milliseconds
+
+
 class Holder(TypedDict):
     """Who has a conversation."""
 
@@ -142,6 +145,7 @@ TO_AGENTS: dict[str, type] = {
     "turn.started": TurnStarted,
     "status": Status,
     "delta": Delta,
+    "typing": CustomerTyping,
     "error": AgentError,
     "pong": Pong,
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 from assistant.conversation.agent_sessions import AgentSession
-from assistant.conversation.events import ConversationId, Mode
-from assistant.conversation.overview import Summary
+from assistant.conversation.events import ConversationId
+from assistant.conversation.overview import Counts, Summary
 from assistant.dialogue.unbroken import unbroken
 from assistant.errors import (
     AssistantError,
@@ -21,6 +21,7 @@ from assistant.errors import (
 )
 from assistant.faults import report
 from assistant.gateway import agent_frames
+from assistant.gateway.agent_drafts import AgentDrafts
 from assistant.gateway.agent_feed import AgentFeed
 from assistant.gateway.agent_protocol import (
     AGENT_COMMANDS,
@@ -28,8 +29,9 @@ from assistant.gateway.agent_protocol import (
     AgentHello,
     AgentPing,
     AgentReply,
+    AgentTyping,
+    AskForDraft,
     Subscribe,
-    Typing,
     Unsubscribe,
     WriteNote,
     parse_agent,
@@ -42,7 +44,7 @@ from assistant.gateway.frames import ephemeral
 from assistant.gateway.parts import Gateway
 from assistant.gateway.protocol import CloseCode, ErrorCode, Refusal
 from assistant.gateway.roles import require
-from assistant.gateway.staff import Staff
+from assistant.gateway.staff import Staff, head_for
 from assistant.gateway.wire import CLOSE_S, Ended, Wire
 
 TOLD: dict[type[AssistantError], ErrorCode] = {
@@ -77,27 +79,27 @@ class AgentTalk:
         self._wire = wire
         self._session = session
         self._agent = session.agent
-        self._writer = AgentWriter(wire, staff, parts.bus)
-        self._work = AgentWork(
-            session.agent, log=parts.log, manager=parts.manager, agents=staff.agents, settings=parts.settings
-        )
+        self._writer = AgentWriter(wire, staff, parts.bus, agent=session.agent)
+        self._work = AgentWork(session.agent, parts, staff)
+        self._drafts = AgentDrafts(self._draft)
 
     @property
     def session_id(self) -> str:
         """Whose talk it is."""
         return self._session.session_id
 
-    def notice(self, changed: Sequence[Summary] | None, counts: Mapping[Mode, int]) -> None:
+    def notice(self, changed: Sequence[Summary] | None, counts: Counts) -> None:
         """These conversations changed; None: too many to name. Returns at once."""
         self._writer.notice(changed, counts)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Watch nothing any more, and leave no draft half written."""
+        self._drafts.close()
         self._writer.close()
 
     async def write(self) -> NoReturn:
         """Send the welcome and the list, then whatever comes."""
-        await self._writer.run(self._agent, self._gateway.parts.settings.gateway)
+        await self._writer.run(self._gateway.parts.settings.gateway)
 
     async def read(self) -> NoReturn:
         """Do what the agent asks, one frame after the other; a bad one costs an ``error`` frame."""
@@ -116,8 +118,12 @@ class AgentTalk:
 
     async def _obey(self, command: AgentCommand) -> None:
         """Do one command. Raises `Refusal` for whatever goes wrong with it."""
+        await self._guard(self._do(command))
+
+    async def _guard(self, work: Awaitable[None]) -> None:
+        """Await it; whatever goes wrong is a `Refusal`."""
         try:
-            await self._do(command)
+            await work
         except Refusal:
             raise
         except AssistantError as error:
@@ -135,8 +141,10 @@ class AgentTalk:
             case Unsubscribe():
                 self._writer.hide(ConversationId(command.conversation_id))
                 await self._writer.reply(ephemeral("unsubscribed", ConversationId(command.conversation_id), {}))
-            case Typing():
+            case AgentTyping():
                 await self._work.tell_typing(command)
+            case AskForDraft():
+                self._drafts.begin(command)
             case AgentPing():
                 await self._writer.reply(ephemeral("pong", None, {}))
             case _:
@@ -148,10 +156,24 @@ class AgentTalk:
         conversation_id, name = ConversationId(work.conversation_id), COMMAND_NAMES[type(work)]
         await self._writer.reply(agent_frames.agent_ack(conversation_id, name, position, _client_msg_id(work)))
 
+    async def _draft(self, asked: AskForDraft) -> None:
+        """Write one draft and answer for it, beside whatever else the agent asks."""
+        try:
+            await self._guard(self._offer(asked))
+        except Refusal as refusal:
+            self._gateway.metrics.refused.labels(refusal.code).inc()
+            await self._answer_refusal(refusal, asked)
+
+    async def _offer(self, asked: AskForDraft) -> None:
+        position = await self._work.draft(asked)
+        self._desk.nudge()
+        conversation_id = ConversationId(asked.conversation_id)
+        await self._writer.reply(agent_frames.agent_ack(conversation_id, "draft", position, None))
+
     async def _subscribe(self, asked: Subscribe) -> None:
-        conversation_id, parts = ConversationId(asked.conversation_id), self._gateway.parts
-        self._writer.check_room_for(conversation_id)
-        head = await parts.log.head(conversation_id)
+        parts = self._gateway.parts
+        self._writer.check_room_for(ConversationId(asked.conversation_id))
+        head = await head_for(self._agent, parts.log, asked.conversation_id)
         feed = AgentFeed(head, asked, log=parts.log, bus=parts.bus, manager=parts.manager, send=self._wire.send)
         self._writer.show(feed)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from assistant.config import GatewaySettings
 from assistant.conversation.agents import Agent
 from assistant.conversation.bus import Bus
-from assistant.conversation.events import ConversationId, Mode
-from assistant.conversation.overview import MAX_LISTED, Summary
+from assistant.conversation.events import ConversationId
+from assistant.conversation.overview import MAX_LISTED, Counts, Summary, counted
 from assistant.gateway import agent_frames
 from assistant.gateway.agent_feed import AgentFeed
 from assistant.gateway.frames import STATUS_REFRESH_S, Frame
@@ -31,7 +31,8 @@ MAX_SUBSCRIPTIONS = 50
 class AgentWriter:
     """Sends what is asked for and what happens. `run` is to be awaited by one task; all else returns at once."""
 
-    def __init__(self, wire: Wire, staff: Staff, bus: Bus) -> None:
+    def __init__(self, wire: Wire, staff: Staff, bus: Bus, *, agent: Agent) -> None:
+        self._agent = agent
         self._wire = wire
         self._staff = staff
         self._bus = bus
@@ -39,7 +40,7 @@ class AgentWriter:
         self._replies: asyncio.Queue[Frame | CloseCode] = asyncio.Queue(MAX_REPLIES)
         self._subscriptions: dict[ConversationId, Subscription] = {}
         self._changed: dict[ConversationId, Summary] = {}
-        self._counts: Mapping[Mode, int] = {}
+        self._counts: Counts = {}
         self._is_whole_list_due = True
 
     async def reply(self, reply: Frame | CloseCode) -> None:
@@ -64,9 +65,11 @@ class AgentWriter:
         if shown := self._subscriptions.pop(conversation_id, None):
             shown.end()
 
-    def notice(self, changed: Sequence[Summary] | None, counts: Mapping[Mode, int]) -> None:
-        """These conversations changed; None: too many to name."""
+    def notice(self, changed: Sequence[Summary] | None, counts: Counts) -> None:
+        """These conversations changed; None: too many to name. What the agent does not serve is passed over."""
         for summary in changed or ():
+            if not self._agent.serves(summary.tenant):
+                continue
             self._changed[summary.conversation_id] = summary
             if shown := self._subscriptions.get(summary.conversation_id):
                 shown.feed.notice_epoch(summary.epoch)
@@ -79,11 +82,11 @@ class AgentWriter:
         for subscription in self._subscriptions.values():
             subscription.end()
 
-    async def run(self, agent: Agent, settings: GatewaySettings) -> NoReturn:
+    async def run(self, settings: GatewaySettings) -> NoReturn:
         """Send the welcome and the list, then whatever comes. Raises `Ended`."""
-        colleagues = [colleague for colleague in await self._staff.agents.list() if colleague.is_enabled]
+        colleagues = [one for one in await self._staff.agents.list() if one.is_enabled and _meet(self._agent, one)]
         await self._wire.send(
-            agent_frames.agent_welcome(agent, colleagues, settings, max_subscriptions=MAX_SUBSCRIPTIONS)
+            agent_frames.agent_welcome(self._agent, colleagues, settings, max_subscriptions=MAX_SUBSCRIPTIONS)
         )
         while True:
             self._wake.clear()
@@ -106,14 +109,21 @@ class AgentWriter:
         if self._is_whole_list_due:
             self._is_whole_list_due = False
             self._changed.clear()
-            whole, counts = await self._staff.overview.latest(), await self._staff.overview.counts()
+            overview, tenants = self._staff.overview, self._agent.tenants
+            whole, counts = await overview.latest(tenants=tenants), counted(await overview.counts(), tenants)
             await self._wire.send(agent_frames.listed(whole, counts, is_whole=True))
         elif self._changed:
             changed = list(self._changed.values())
             self._changed.clear()
-            await self._wire.send(agent_frames.listed(changed, self._counts, is_whole=False))
+            counts = counted(self._counts, self._agent.tenants)
+            await self._wire.send(agent_frames.listed(changed, counts, is_whole=False))
 
     def _refresh_s(self) -> float | None:
         """When to look again though nobody called: a running turn's status must not go out."""
         runs = any(subscription.feed.has_running_answer for subscription in self._subscriptions.values())
         return STATUS_REFRESH_S if runs else None
+
+
+def _meet(agent: Agent, other: Agent) -> bool:
+    """Whether both serve some tenant."""
+    return not agent.tenants or not other.tenants or not set(agent.tenants).isdisjoint(other.tenants)

@@ -22,13 +22,14 @@ from assistant.gateway.asyncapi import get_asyncapi
 from assistant.gateway.descriptors import raise_descriptor_limit
 from assistant.gateway.http_log import server_log
 from assistant.gateway.knowledge import Admin
-from assistant.gateway.middleware import add_headers, answer_errors, guard_origin, log_access
+from assistant.gateway.middleware import add_headers, answer_errors, guard_origin, log_access, refuse_nul
 from assistant.gateway.openai_api import OpenAiRoutes
 from assistant.gateway.openapi import OpenApi
 from assistant.gateway.pages import Pages
 from assistant.gateway.parts import GATEWAY, Gateway, Parts
 from assistant.gateway.privacy import PrivacyRoutes
 from assistant.gateway.rasa import RasaRoutes
+from assistant.gateway.revoking import closing_revoked
 from assistant.gateway.uploads import UploadRoutes, staff_reads
 from assistant.gateway.visitor import visitor_socket
 
@@ -42,7 +43,8 @@ BACKLOG = 128  # connections that wait to be accepted: all customers of a droppe
 
 def make_app(parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> web.Application:
     """The application; opening and closing the parts is the caller's, by `cleanup_ctx`."""
-    app = web.Application(middlewares=[log_access, answer_errors, guard_origin], client_max_size=rest.MAX_BODY_BYTES)
+    middlewares = [log_access, answer_errors, refuse_nul, guard_origin]
+    app = web.Application(middlewares=middlewares, client_max_size=parts.settings.gateway.max_frame_bytes)
     app[GATEWAY] = Gateway(parts, clock=clock)
     pages = Pages()
     pages.load()
@@ -57,6 +59,7 @@ def make_app(parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> we
             web.get("/readyz", rest.get_readyz),
             web.get("/metrics", rest.get_metrics),
             web.post("/v1/visitor-tokens", rest.post_visitor_token),
+            web.post("/v1/visitor-sign-out", rest.post_sign_out),
             web.get("/v1/conversations/{conversation_id}/events", rest.get_events),
             web.get("/v1/ws", visitor_socket, allow_head=False),
         ]
@@ -82,6 +85,7 @@ def make_app(parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> we
             app.cleanup_ctx.append(privacy.running)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(_sharing)
+    app.cleanup_ctx.append(closing_revoked)
     app.on_shutdown.append(_drain)
     return app
 

@@ -1,6 +1,7 @@
 """Who a visitor is: one-use tokens for sockets, secrets for REST, and the pages that may talk to us.
 
-Bounds: `MAX_TICKETS` unused tokens at a time, each for `token_ttl_s`.
+Bounds: `MAX_TICKETS` unused tokens at a time, each for `token_ttl_s`; for one more, the network that has the most
+loses its oldest, so that nobody can keep the others out.
 """
 
 from __future__ import annotations
@@ -28,11 +29,21 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a token stands for."""
+    """What a token stands for. ``device`` is the digest of a signed-in customer's secret, empty for everybody else."""
 
     visitor: Visitor
     origin: str | None
     locale: str
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unused:
+    """A ticket until when it lives, and where it was asked for."""
+
+    expires_at: float
+    ticket: Ticket
+    network: str
 
 
 _TICKET = TypeAdapter(Ticket)
@@ -56,13 +67,14 @@ class Tickets:
         self._clock = clock
         self._max_tickets = max_tickets
         self._shared = shared
-        self._tickets: OrderedDict[str, tuple[float, Ticket]] = OrderedDict()  # oldest first: all live equally long
+        self._tickets: OrderedDict[str, _Unused] = OrderedDict()  # oldest first: all live equally long
+        self._by_network: dict[str, OrderedDict[str, None]] = {}  # their keys, in the same order
 
-    async def issue(self, ticket: Ticket) -> str:
-        """A new token. Raises `Refusal` where too many are unused."""
+    async def issue(self, ticket: Ticket, *, network: str = "") -> str:
+        """A new token, asked for from this network (the widest of an address's)."""
         token = secrets.token_urlsafe(32)
         if not await self._share(_key(token), ticket):
-            self._keep(_key(token), ticket)
+            self._keep(_key(token), ticket, network)
         return token
 
     async def redeem(self, token: str, *, origin: str | None) -> Ticket:
@@ -84,21 +96,27 @@ class Tickets:
             )
         return ticket
 
-    def _keep(self, key: str, ticket: Ticket) -> None:
+    def _keep(self, key: str, ticket: Ticket, network: str) -> None:
         self._drop_expired()
         if len(self._tickets) >= self._max_tickets:
-            raise Refusal(
-                "rate_limited",
-                f"{self._max_tickets} tokens are unused already.",
-                fix="Try again in a moment.",
-                retry_after_ms=round(self.ttl_s * 1000),
-            )
-        self._tickets[key] = (self._clock() + self.ttl_s, ticket)
+            most = max(self._by_network.values(), key=len)
+            self._drop(next(iter(most)))
+        self._tickets[key] = _Unused(self._clock() + self.ttl_s, ticket, network)
+        self._by_network.setdefault(network, OrderedDict())[key] = None
 
     def _take(self, key: str) -> Ticket | None:
         self._drop_expired()
-        _, ticket = self._tickets.pop(key, (0.0, None))
-        return ticket
+        unused = self._drop(key)
+        return unused.ticket if unused else None
+
+    def _drop(self, key: str) -> _Unused | None:
+        unused = self._tickets.pop(key, None)
+        if unused is not None:
+            theirs = self._by_network[unused.network]
+            del theirs[key]
+            if not theirs:
+                del self._by_network[unused.network]
+        return unused
 
     async def _share(self, key: str, ticket: Ticket) -> bool:
         if self._shared is None:
@@ -121,10 +139,10 @@ class Tickets:
     def _drop_expired(self) -> None:
         now = self._clock()
         while self._tickets:
-            key, (expires_at, _) = next(iter(self._tickets.items()))
-            if expires_at > now:
+            key, unused = next(iter(self._tickets.items()))
+            if unused.expires_at > now:
                 return
-            del self._tickets[key]
+            self._drop(key)
 
 
 def _key(token: str) -> str:
@@ -151,8 +169,7 @@ def has_key(authorization: str, key: str) -> bool:
 
 async def by_bearer(visitors: Visitors, authorization: str) -> Visitor:
     """The visitor whose secret is in an Authorization header. Raises `Refusal`."""
-    secret = authorization.removeprefix(BEARER).strip() if authorization.startswith(BEARER) else ""
-    visitor = await visitors.by_secret(secret) if secret.isascii() else None
+    visitor = await visitors.by_secret(bearer(authorization))
     if visitor is None:
         raise Refusal(
             "unauthorized",
@@ -160,6 +177,12 @@ async def by_bearer(visitors: Visitors, authorization: str) -> Visitor:
             fix="Send Authorization: Bearer <visitor_secret>.",
         )
     return visitor
+
+
+def bearer(authorization: str) -> str:
+    """The secret in an Authorization header; empty where there is none that could be one."""
+    secret = authorization.removeprefix(BEARER).strip() if authorization.startswith(BEARER) else ""
+    return secret if secret.isascii() else ""
 
 
 class Origins:

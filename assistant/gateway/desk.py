@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn, Protocol
 
 from assistant.conversation.bus import Bus
-from assistant.conversation.events import ConversationId, Mode
+from assistant.conversation.events import ConversationId
 from assistant.conversation.log import ConversationLog
-from assistant.conversation.overview import MAX_LISTED, Moved, Summary, ago
+from assistant.conversation.overview import MAX_LISTED, Counts, Moved, Summary, ago
 from assistant.dialogue.manager import DialogueManager
 from assistant.faults import report
 from assistant.gateway.protocol import CloseCode
@@ -33,7 +33,7 @@ class Member(Protocol):
     def session_id(self) -> str:
         """Whose it is."""
 
-    def notice(self, changed: Sequence[Summary] | None, counts: Mapping[Mode, int]) -> None:
+    def notice(self, changed: Sequence[Summary] | None, counts: Counts) -> None:
         """These conversations changed; None: too many to name. Returns at once."""
 
     def end(self, code: CloseCode) -> None:
@@ -54,6 +54,7 @@ class Desk:
         self._members: set[Member] = set()
         self._seen: dict[ConversationId, Moved] = {}
         self._looked_at = ago(0)
+        self._is_line_due = True
         self._nudged = asyncio.Event()
 
     @contextmanager
@@ -96,8 +97,16 @@ class Desk:
         self._looked_at = looked_at
         for one in news:
             self._catch_up(one)
+        self._is_line_due |= len(moved) >= MAX_LISTED or any(self._is_of_line(one) for one in news)
         if news and self._members:
             await self._tell(news if len(moved) < MAX_LISTED else None)
+        if self._is_line_due:
+            self._manager.line.keep(await self._staff.overview.waiting())
+            self._is_line_due = False
+
+    def _is_of_line(self, moved: Moved) -> bool:
+        """Whether it waits for a person, or did."""
+        return moved.mode == "waiting" or self._manager.line.place(moved.conversation_id) is not None
 
     async def _tell(self, news: Sequence[Moved] | None) -> None:
         overview = self._staff.overview

@@ -12,7 +12,7 @@ from assistant.conversation.bus import Bus
 from assistant.conversation.events import ConversationId, Event, Message
 from assistant.conversation.log import ConversationLog, Head
 from assistant.dialogue.manager import DialogueManager
-from assistant.dialogue.typing import TYPING_TTL_S
+from assistant.gateway.asides import Asides
 from assistant.gateway.frames import STATUS_REFRESH_S, Frame, LiveCursor, ephemeral, event_frame, to_json
 from assistant.gateway.metrics import TurnTimes
 
@@ -47,7 +47,7 @@ class Feed:
         self._sent_seq = sent_seq
         self._send = send
         self._live = LiveCursor()
-        self._typing_told_at: float | None = None
+        self._asides = Asides(conversation_id, typing=manager.typing, line=manager.line)
         self._seen_commits = -1  # the first look reads the log in any case
 
     @property
@@ -57,15 +57,23 @@ class Feed:
 
     async def send_events(self, *, upto: int | None = None) -> None:
         """Send the committed events that were not sent yet, page by page."""
+        told = self._log.told_events(self._conversation_id, after_seq=self._sent_seq) if upto is None else None
+        if told is not None:
+            for event in told:
+                await self._send_event(event)
+            return
         while upto is None or self._sent_seq < upto:
             limit = MAX_QUEUED_EVENTS if upto is None else min(MAX_QUEUED_EVENTS, upto - self._sent_seq)
             page = await self._log.public_events(self._conversation_id, after_seq=self._sent_seq, limit=limit)
             num_read, page = len(page), _fitting(page)
             for event in page:
-                await self._send(event_frame(event))
-                self._mark_sent(event)
+                await self._send_event(event)
             if len(page) == num_read < limit:
                 return
+
+    async def _send_event(self, event: Event) -> None:
+        await self._send(event_frame(event))
+        self._mark_sent(event)
 
     async def send_snapshot(self, head: Head) -> None:
         """Send the conversation's latest events in one frame, for a client that has to begin anew."""
@@ -89,14 +97,8 @@ class Feed:
             await self._send(frame)
             if turn is not None and frame["type"] == "delta":
                 self._times.text_sent(turn.reply_to)
-        await self._send_typing()
-
-    async def _send_typing(self) -> None:
-        """That a person is writing, each time that it is told anew."""
-        told_at = self._manager.typing.last(self._conversation_id)
-        if told_at is not None and told_at != self._typing_told_at:
-            await self._send(ephemeral("typing", self._conversation_id, {"ttl_ms": round(TYPING_TTL_S * 1000)}))
-        self._typing_told_at = told_at
+        for frame in self._asides.advance():
+            await self._send(frame)
 
     def _mark_sent(self, event: Event) -> None:
         assert event.seq is not None, "public events are numbered"

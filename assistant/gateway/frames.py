@@ -13,7 +13,7 @@ from assistant.dialogue import replies
 from assistant.dialogue.live import LiveTurn
 from assistant.gateway.protocol import VERSION, Refusal
 from assistant.gateway.schemas import Error, Welcome
-from assistant.language import fold
+from assistant.language import primary_language
 
 Frame = dict[str, object]
 
@@ -55,7 +55,7 @@ def event_frame(event: Event) -> Frame:
 
 def welcome(head: Head, settings: Settings, *, locale: str) -> Frame:
     """The first frame: where the conversation stands, the limits, and what the widget shows around it."""
-    language: replies.Written = "zh" if fold(locale) == "zh" else "en"
+    language: replies.Written = "zh" if primary_language(locale) == "zh" else "en"
     language = language if locale else settings.default_language
     gateway, handoff = settings.gateway, settings.handoff
     data: Welcome = {

@@ -75,6 +75,16 @@ CONVERSATIONS = (
         errors=WRITING,
     ),
     Operation(
+        "POST",
+        "/v1/visitor-sign-out",
+        "signOut",
+        "conversations",
+        "End the visitor's secret on this device and close its sockets",
+        {200: Answer("It lets nobody in any more.")},
+        security="visitor",
+        errors=("unauthorized", "wrong_origin", "rate_limited", "not_stored"),
+    ),
+    Operation(
         "GET",
         "/v1/ws",
         "openSocket",

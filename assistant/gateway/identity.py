@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 
 import jwt
@@ -68,6 +69,14 @@ class Identities:
             if identity.algorithm != "off"
         }
 
+    def user_id(self, visitor: Visitor) -> str | None:
+        """Who the site says this visitor is, while its last word on that still counts; None otherwise."""
+        verifier = self._verifiers.get(visitor.tenant)
+        if verifier is None or visitor.user_id is None or not visitor.signed_in_at:
+            return None
+        age_s = self._clock() - datetime.fromisoformat(visitor.signed_in_at).timestamp()
+        return visitor.user_id if age_s < verifier.settings.session_hours * 3600 else None
+
     def verify(self, tenant: str, given: SignedIdentity) -> Proof:
         """What the tenant's site has signed. Raises `Refusal` for anything else."""
         verifier = self._verifiers.get(tenant)
@@ -84,15 +93,16 @@ class Identities:
 
 
 async def sign_in(
-    customers: Customers, proof: Proof, *, visitor_id: str | None, known: Visitor | None
+    customers: Customers, proof: Proof, *, visitor_id: str | None, known: Visitor | None, is_current: bool
 ) -> tuple[Visitor, str | None]:
     """The customer of a verified proof, with a secret for this device where it has none of theirs yet.
 
-    ``known`` is who the device has proved to be so far, ``visitor_id`` who it says it is. Raises `Refusal`.
+    ``known`` is who the device has proved to be so far, ``is_current`` whether that still counts as signed in, and
+    ``visitor_id`` who it says it is. Raises `Refusal`.
     """
     customer = await customers.find(proof.tenant, proof.user_id)
-    if customer is not None and known == customer:
-        return customer, None
+    if customer is not None and known is not None and known.visitor_id == customer.visitor_id and is_current:
+        return known, None
     if visitor_id is not None and known is None and (customer is None or customer.visitor_id != visitor_id):
         raise _refusal("visitor_id is not this customer's.", "Send its visitor_secret too, or leave it out.")
     try:

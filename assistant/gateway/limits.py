@@ -1,20 +1,23 @@
 """How much one visitor or address may do in a minute, counted here or in the Redis that processes share.
 
+A visitor costs one request, so what visitors may do is counted for their address as well, ``address_multiple`` times.
+
 Bounds: `LocalCounters` remembers `MAX_KEYS` keys. Frames are counted where their socket is: one too many ends it.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage, SlidingWindowCounterSupport
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from assistant.config import GatewaySettings
+from assistant.gateway.addresses import MULTIPLES, networks_of
 from assistant.gateway.counters import LocalCounters
 from assistant.gateway.protocol import Refusal
 from assistant.gateway.shared import KEY_PREFIX, Shared, SharedDown
@@ -25,17 +28,36 @@ REQUESTS_PER_MINUTE = 600
 REFUSED_MESSAGES_PER_MINUTE = 60  # someone who goes on sending after `rate_limited`
 
 Clock = Callable[[], float]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+OnRefused = Callable[[str], None]
+Storage = RedisStorage | LocalCounters
+Counted = TypeVar("Counted")
 
 
 class Counting:
-    """Where counts are kept: in Redis while it answers, otherwise in this process."""
+    """Where counts are kept: in Redis while it answers, otherwise in this process.
 
-    def __init__(self, *, clock: Clock = time.monotonic, shared: Shared | None = None) -> None:
+    ``on_refused`` is told the name of the limit whenever something is one too many.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock = time.monotonic,
+        shared: Shared | None = None,
+        on_refused: OnRefused = lambda limit: None,
+    ) -> None:
+        self.on_refused = on_refused
         self.local = LocalCounters(clock=clock)
         self.shared = shared
         self.redis = _redis_storage(shared) if shared else None
+
+    async def ask(self, question: Callable[[Storage], Awaitable[Counted]]) -> Counted:
+        """What Redis says, or this process where Redis does not answer."""
+        shared, redis = self.shared, self.redis
+        if shared is not None and redis is not None:
+            with suppress(SharedDown):
+                return await shared.ask(lambda: question(redis))
+        return await question(self.local)
 
 
 class Allowance:
@@ -50,18 +72,28 @@ class Allowance:
 
     async def take(self, key: str) -> float:
         """Take one: 0.0 where it is granted, otherwise the seconds until one will be."""
-        shared, redis = self._counting.shared, self._counting.redis
-        if shared is not None and redis is not None:
-            with suppress(SharedDown):
-                return await shared.ask(lambda: self._take(redis, key))
-        return await self._take(self._counting.local, key)
+        return self._told(await self._counting.ask(lambda storage: self._take(storage, key)))
 
-    async def _take(self, storage: RedisStorage | LocalCounters, key: str) -> float:
+    async def wait_s(self, key: str, *, num: int = 1) -> float:
+        """Take none: 0.0 where so many would be granted, otherwise about the seconds until they will be."""
+        return self._told(await self._counting.ask(lambda storage: self._look(storage, key, num)))
+
+    def _told(self, wait_s: float) -> float:
+        if wait_s > 0:
+            self._counting.on_refused(self._item.namespace)
+        return wait_s
+
+    async def _take(self, storage: Storage, key: str) -> float:
         if await SlidingWindowCounterRateLimiter(storage).hit(self._item, key):
             return 0.0
-        return await self._wait_s(storage, key)
+        return await self._until_one(storage, key)
 
-    async def _wait_s(self, storage: SlidingWindowCounterSupport, key: str) -> float:
+    async def _look(self, storage: Storage, key: str, num: int) -> float:
+        if await SlidingWindowCounterRateLimiter(storage).test(self._item, key, cost=num):
+            return 0.0
+        return await self._until_one(storage, key)
+
+    async def _until_one(self, storage: SlidingWindowCounterSupport, key: str) -> float:
         """Until the previous window has faded enough, or else until this one has become the previous."""
         limit, expiry = self._item.amount, self._item.get_expiry()
         stats = await storage.get_sliding_window(self._item.key_for(key), expiry)
@@ -74,31 +106,57 @@ class Allowance:
         return max(until_next_s + expiry - limit * expiry / max(current, limit), 0.001)
 
 
+class NetworkAllowance:
+    """So many in a minute for each address, and `MULTIPLES` of it for each wider network that it lies in."""
+
+    def __init__(self, what: str, amount: int, counting: Counting) -> None:
+        self._by_width = [_per_minute(what, amount * multiple, counting) for multiple in MULTIPLES]
+
+    async def take(self, networks: Sequence[str]) -> float:
+        """Take one in each of an address's networks, the narrowest first: 0.0, or the seconds to wait for one."""
+        for allowance, network in zip(self._by_width, networks, strict=False):
+            if (wait_s := await allowance.take(network)) > 0:
+                return wait_s
+        return 0.0
+
+
 class Limits:
     """All the allowances of one server."""
 
     def __init__(
-        self, settings: GatewaySettings, *, clock: Clock = time.monotonic, shared: Shared | None = None
+        self,
+        settings: GatewaySettings,
+        *,
+        clock: Clock = time.monotonic,
+        shared: Shared | None = None,
+        on_refused: OnRefused = lambda limit: None,
     ) -> None:
-        everywhere, here = Counting(clock=clock, shared=shared), Counting(clock=clock)
-        self._handshakes = _per_minute("handshakes", settings.handshakes_per_minute, everywhere)
-        self._requests = _per_minute("requests", REQUESTS_PER_MINUTE, everywhere)
+        everywhere = Counting(clock=clock, shared=shared, on_refused=on_refused)
+        here = Counting(clock=clock, on_refused=on_refused)
+        together = settings.messages_per_minute * settings.address_multiple
+        self._handshakes = NetworkAllowance("handshakes", settings.handshakes_per_minute, everywhere)
+        self._requests = NetworkAllowance("requests", REQUESTS_PER_MINUTE, everywhere)
         self._messages = _per_minute("messages", settings.messages_per_minute, everywhere)
+        self._address_messages = NetworkAllowance("address_messages", together, everywhere)
         self._frames = _per_minute("frames", FRAMES_PER_MINUTE, here)
         self._bad_frames = _per_minute("bad_frames", BAD_FRAMES_PER_MINUTE, here)
         self._refused = _per_minute("refused", REFUSED_MESSAGES_PER_MINUTE, here)
 
     async def handshake(self, address: str) -> None:
         """Before a token or a socket. Raises `Refusal`."""
-        _refuse("handshakes", await self._handshakes.take(address))
+        _refuse("handshakes", await self._handshakes.take(networks_of(address)))
 
     async def request(self, address: str) -> None:
         """Before an HTTP request that reads the log. Raises `Refusal`."""
-        _refuse("requests", await self._requests.take(address))
+        _refuse("requests", await self._requests.take(networks_of(address)))
 
-    async def message(self, visitor_id: str) -> None:
-        """Before anything that is written to the log. Raises `Refusal`."""
+    async def message(self, visitor_id: str, networks: Sequence[str] = ()) -> None:
+        """Before anything that is written to the log. Raises `Refusal`.
+
+        ``networks`` are those of the visitor's address; none where a program with a key of its own speaks for them.
+        """
         _refuse("messages", await self._messages.take(visitor_id))
+        _refuse("messages from this address", await self._address_messages.take(networks))
 
     async def is_flooded(self, visitor_id: str) -> bool:
         """Whether this frame, good or bad, is one too many for any client that means well."""
@@ -130,43 +188,3 @@ def _refuse(what: str, wait_s: float) -> None:
             fix=f"Wait {wait_s:.1f} s.",
             retry_after_ms=max(1, round(wait_s * 1000)),
         )
-
-
-def client_address(remote: str | None, forwarded_for: str, trusted_proxies: Sequence[Network]) -> str:
-    """Whom to count a request for: the last hop that is no proxy of ours, an IPv6 network as one (RFC 6177).
-
-    ``forwarded_for`` is the X-Forwarded-For header. It counts only where ``remote`` is a trusted proxy, and is read
-    from the right up to the first address that is none; what stands further left a client may have made up.
-    """
-    address = _parse(remote)
-    if address is None:
-        return "unknown"
-    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    while hops and is_among(address, trusted_proxies):
-        claimed = _parse(hops.pop())
-        if claimed is None:
-            break  # not an address: the proxy that wrote it is the last one known
-        address = claimed
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.IPv6Network((address.packed[:8] + bytes(8), 64)))
-    return str(address)
-
-
-def is_loopback(remote: str | None) -> bool:
-    """Whether the connection comes from this machine itself."""
-    address = _parse(remote)
-    return address is not None and address.is_loopback
-
-
-def is_among(address: Address, networks: Iterable[Network]) -> bool:
-    """Whether the address lies in one of the networks."""
-    return any(address.version == network.version and address in network for network in networks)
-
-
-def _parse(text: str | None) -> Address | None:
-    try:
-        address = ipaddress.ip_address((text or "").partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address

@@ -8,20 +8,42 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from assistant.errors import StorageError
+from assistant.errors import (
+    AssistantError,
+    Busy,
+    ConversationClosed,
+    IdempotencyConflict,
+    ModelLate,
+    ModelUnavailable,
+    NotTaken,
+    PromptTooLong,
+    ProofUsed,
+    QueueFull,
+    StorageError,
+    TakenByAnother,
+    UnknownConversation,
+    UnknownMessage,
+    UnknownVisitor,
+)
 from assistant.faults import report
 from assistant.gateway.parts import GATEWAY
 from assistant.gateway.protocol import ERROR_CODES, ErrorCode, Refusal
 
 API = "/v1/"
-STATUS: dict[ErrorCode, int] = {
+STATUS: dict[ErrorCode, int] = {  # 400 for all others
     "unauthorized": 401,
     "wrong_origin": 403,
     "forbidden": 403,
     "not_found": 404,
     "unknown_conversation": 404,
+    "unknown_message": 404,
+    "unknown_agent": 404,
     "method_not_allowed": 405,
     "timeout": 408,
+    "idempotency_conflict": 409,
+    "taken": 409,
+    "not_taken": 409,
+    "conversation_closed": 409,
     "too_large": 413,
     "rate_limited": 429,
     "too_many_sockets": 429,
@@ -30,7 +52,22 @@ STATUS: dict[ErrorCode, int] = {
     "not_ready": 503,
     "draining": 503,
 }
+RETRY_MS = 2_000
 CODE_OF_STATUS: dict[int, ErrorCode] = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+TOLD: dict[type[AssistantError], ErrorCode] = {  # what clients cause or may wait for; all else is the operator's
+    IdempotencyConflict: "idempotency_conflict",
+    UnknownConversation: "unknown_conversation",
+    UnknownMessage: "unknown_message",
+    UnknownVisitor: "not_found",
+    TakenByAnother: "taken",
+    NotTaken: "not_taken",
+    ConversationClosed: "conversation_closed",
+    ProofUsed: "unauthorized",
+    PromptTooLong: "text_too_long",
+    QueueFull: "rate_limited",
+    ModelLate: "not_ready",
+    ModelUnavailable: "not_ready",
+}
 HEADERS = {  # a page has its own policy, and a script that any site may load says so
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -66,8 +103,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """Whatever goes wrong is a JSON body ``{"error": {"code", "message"}}``."""
     try:
         return await handler(request)
-    except Refusal as refusal:
-        return _answer(request, refusal)
+    except AssistantError as error:
+        return _answer(request, told(error))
     except web.HTTPException as error:
         code = CODE_OF_STATUS.get(error.status, "bad_request")
         response = _answer(request, Refusal(code, ERROR_CODES[code]))
@@ -76,12 +113,17 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return response
     except ConnectionError:  # the client is gone, nobody reads the answer
         return _answer(request, Refusal("bad_request", "The connection was lost."))
-    except StorageError as error:
-        report("request_failed", error)
-        return _answer(request, Refusal("not_stored", ERROR_CODES["not_stored"]))
     except Exception as error:
         report("request_broken", error)
         return _answer(request, Refusal("internal", ERROR_CODES["internal"]))
+
+
+@web.middleware
+async def refuse_nul(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """No id, name or number has a NUL character, and PostgreSQL has no text with one."""
+    if "\0" in request.path or any("\0" in value for value in request.query.values()):
+        raise Refusal("bad_request", "The address has a NUL character.", fix="Leave %00 out.")
+    return await handler(request)
 
 
 @web.middleware
@@ -108,6 +150,21 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     if origin is not None and request.app[GATEWAY].origins.allows(origin, host=_host(request)):
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = hdrs.RETRY_AFTER
+
+
+def told(error: AssistantError) -> Refusal:
+    """The error as a client may know it; what concerns the operator alone goes to the log."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, Busy):
+        return Refusal("rate_limited", error.message, fix=error.fix, retry_after_ms=error.retry_after_ms)
+    code = TOLD.get(type(error))
+    if code is not None:
+        retry_after_ms = RETRY_MS if STATUS.get(code) in (429, 503) else None
+        return Refusal(code, error.message, fix=error.fix, retry_after_ms=retry_after_ms)
+    report("request_failed", error)
+    code = "not_stored" if isinstance(error, StorageError) else "internal"
+    return Refusal(code, ERROR_CODES[code])
 
 
 def _host(request: web.Request) -> str:

@@ -1,7 +1,8 @@
 """The door for OpenAI's clients: ``POST /v1/chat/completions``, ``GET /v1/models``. Only with an API key.
 
-https://platform.openai.com/docs/api-reference/chat. Bounds: `dialogue.max_turns` answers at a time, each at most
-`dialogue.turn_timeout_s` and `GRACE_S`; what a request may hold stands in `openai_models`.
+https://platform.openai.com/docs/api-reference/chat. Bounds: an answer takes one of the places that conversations take
+too (`dialogue/admission.py`), and then `dialogue.turn_timeout_s` and `GRACE_S` at most; what a request may hold stands
+in `openai_models`.
 """
 
 from __future__ import annotations
@@ -9,30 +10,29 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 
 from aiohttp import web
 
 from assistant.conversation.api_keys import ApiKey
-from assistant.conversation.events import new_id
+from assistant.conversation.events import ConversationId, new_id
 from assistant.dialogue.turn import Question
-from assistant.errors import StorageError
+from assistant.errors import AssistantError, Busy, QueueFull, StorageError
 from assistant.faults import report
 from assistant.gateway.api_keys import by_api_key
 from assistant.gateway.completion import Completion, Finished, question_from
 from assistant.gateway.doors import Doors
 from assistant.gateway.frames import to_json
-from assistant.gateway.middleware import STATUS
+from assistant.gateway.middleware import STATUS, told
 from assistant.gateway.openai_answers import Head, completion_object, error_object, model_object, usage_object
 from assistant.gateway.openai_models import MODEL, ChatRequest, ParameterRefusal, parse_request
 from assistant.gateway.openai_stream import CompletionStream
-from assistant.gateway.parts import GATEWAY
+from assistant.gateway.parts import GATEWAY, Gateway
 from assistant.gateway.protocol import ERROR_CODES, Refusal, load_object
 from assistant.gateway.rest import read_text
 
 GRACE_S = 30.0  # for the wait in the model's queue, and everything but the model
-RETRY_MS = 2_000
 SINCE = int(time.time())
 
 Handler = Callable[["OpenAiRoutes", web.Request], Awaitable[web.StreamResponse]]
@@ -45,8 +45,6 @@ def in_openais_shape(handler: Handler) -> Handler:
     async def guarded(routes: OpenAiRoutes, request: web.Request) -> web.StreamResponse:
         try:
             return await handler(routes, request)
-        except Refusal as refusal:
-            return _answer(request, refusal)
         except web.HTTPRequestEntityTooLarge:
             return _answer(request, Refusal("too_large", ERROR_CODES["too_large"], fix="Send fewer messages."))
         except ConnectionError:  # the client is gone, nobody reads the answer
@@ -54,6 +52,8 @@ def in_openais_shape(handler: Handler) -> Handler:
         except StorageError as error:
             report("completion_failed", error)
             return _answer(request, Refusal("not_stored", "The keys could not be read.", fix="Try again."))
+        except AssistantError as error:
+            return _answer(request, told(error))
         except Exception as error:
             report("completion_broken", error)
             return _answer(request, Refusal("internal", ERROR_CODES["internal"], fix="Try again."))
@@ -62,11 +62,10 @@ def in_openais_shape(handler: Handler) -> Handler:
 
 
 class OpenAiRoutes:
-    """The handlers, and how many answers are made at this moment."""
+    """The handlers."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
-        self._num_running = 0
 
     def routes(self) -> list[web.RouteDef]:
         """Where the handlers are found."""
@@ -94,13 +93,14 @@ class OpenAiRoutes:
     @in_openais_shape
     async def post_completion(self, request: web.Request) -> web.StreamResponse:
         """Answer the last of the messages."""
+        arrived_at, gateway = time.monotonic(), request.app[GATEWAY]
         key = await by_api_key(request, self._doors.keys)
-        settings = request.app[GATEWAY].parts.settings
+        settings = gateway.parts.settings
         values = load_object(await read_text(request))
         asked = parse_request(values, max_text_chars=settings.gateway.max_text_chars)
-        with self._admitted(settings.dialogue.max_turns):
+        head = Head(new_id("chatcmpl"), int(time.time()))
+        async with _admitted(gateway, head, arrived_at):
             question = await self._question(request, key, asked)
-            head = Head(new_id("chatcmpl"), int(time.time()))
             answering = Completion(self._doors.responder, question, max_tokens=asked.token_limit)
             limit_s = settings.dialogue.turn_timeout_s + GRACE_S
             if asked.stream:
@@ -120,18 +120,8 @@ class OpenAiRoutes:
         except TimeoutError as error:
             raise Refusal("not_ready", f"There is no answer after {timeout_s:.0f} s.", fix="Try again.") from error
         body = completion_object(head, finished, await self._usage_of(asked)(finished))
+        request.app[GATEWAY].metrics.times.ended(head.completion_id, finished.reply.decision)
         return web.Response(text=to_json(body), content_type="application/json")
-
-    @contextmanager
-    def _admitted(self, limit: int) -> Iterator[None]:
-        if self._num_running >= limit:
-            fix = "Try again in a moment."
-            raise Refusal("rate_limited", f"{limit} answers are made already.", fix=fix, retry_after_ms=RETRY_MS)
-        self._num_running += 1
-        try:
-            yield
-        finally:
-            self._num_running -= 1
 
     async def _question(self, request: web.Request, key: ApiKey, asked: ChatRequest) -> Question:
         settings = request.app[GATEWAY].parts.settings
@@ -143,6 +133,26 @@ class OpenAiRoutes:
         texts = [message.text for message in asked.messages]
         generator = self._doors.responder.generator
         return lambda finished: asyncio.to_thread(usage_object, generator, texts, finished.text)
+
+
+@asynccontextmanager
+async def _admitted(gateway: Gateway, head: Head, arrived_at: float) -> AsyncIterator[None]:
+    """A place among the turns of all doors. Raises `Busy` at once, and `QueueFull` after the wait in the queue."""
+    admission = gateway.parts.manager.admission
+    try:
+        place = admission.reserve(ConversationId(head.completion_id))
+    except Busy:
+        gateway.metrics.limit_turns()
+        raise
+    try:
+        gateway.metrics.times.begin(head.completion_id, at=arrived_at, door="openai")
+        async with admission.running():
+            yield
+    except QueueFull:
+        gateway.metrics.limit_turns()
+        raise
+    finally:
+        place.free()
 
 
 def _answer(request: web.Request, refusal: Refusal) -> web.Response:

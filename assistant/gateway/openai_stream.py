@@ -25,6 +25,7 @@ from assistant.gateway.openai_answers import (
     error_object,
     usage_chunk_object,
 )
+from assistant.gateway.parts import GATEWAY
 from assistant.gateway.protocol import ERROR_CODES, Refusal
 
 SLOW_S = 15.0
@@ -39,6 +40,7 @@ class CompletionStream:
 
     def __init__(self, request: web.Request, head: Head, *, include_usage: bool) -> None:
         self._request = request
+        self._times = request.app[GATEWAY].metrics.times
         self._head = head
         self._include_usage = include_usage
         self._response = web.StreamResponse(headers=HEADERS)
@@ -66,6 +68,7 @@ class CompletionStream:
             async for text in texts:
                 await self._send_text(text)
         finished = await answering.finished()
+        self._times.ended(self._head.completion_id, finished.reply.decision)
         last: JsonObject = {"assistant": assistant_object(finished)}
         await self._write(chunk_object(self._head, last, finish=finished.finish_reason))
         if self._include_usage:
@@ -77,6 +80,7 @@ class CompletionStream:
         if new := text[len(self._sent) :]:
             self._sent = text
             await self._write(chunk_object(self._head, {"content": new}))
+            self._times.text_sent(self._head.completion_id)
         elif self._request.transport is None:
             raise ConnectionResetError("the client has left")
         elif time.monotonic() - self._sent_at > SIGN_OF_LIFE_S:

@@ -36,4 +36,6 @@ async def _is_allowed(gateway: Gateway, request: web.Request, permission: Permis
         return False
     check_staff_origin(Origins(gateway.parts.settings.agents.allowed_origins), request)
     require(session.agent.role, permission)
+    if session.agent.tenants:
+        raise Refusal("forbidden", "This account serves single tenants, and here is all tenants' matter.")
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -14,19 +14,23 @@ from assistant.conversation.bus import Bus
 from assistant.conversation.customers import Customers
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
+from assistant.dialogue.breaker import Breaker
 from assistant.dialogue.manager import DialogueManager
+from assistant.dialogue.suggesting import Suggesting
+from assistant.gateway.addresses import client_address
 from assistant.gateway.auth import Origins, Tickets
 from assistant.gateway.budgets import Budget
 from assistant.gateway.doors import Doors
 from assistant.gateway.identity import Identities
 from assistant.gateway.knowledge import Admin
-from assistant.gateway.limits import Limits, client_address
+from assistant.gateway.limits import Limits
 from assistant.gateway.metrics import Metrics
+from assistant.gateway.observed import Observed
 from assistant.gateway.places import Places
-from assistant.gateway.resume import Reservations
 from assistant.gateway.shared import open_shared
 from assistant.gateway.sockets import Sockets
 from assistant.gateway.staff import Staff
+from assistant.gateway.webhooks import Endpoint
 from assistant.privacy.parts import Privacy
 
 
@@ -35,8 +39,9 @@ class Parts:
     """The assistant's parts, built and started elsewhere. ``ready`` gives what is still missing.
 
     Without ``admin`` there are no admin endpoints, without ``customers`` no signed identities, without ``doors`` no
-    endpoints for programs with an API key, without ``staff`` none for agents, without
-    ``attachments`` no files from customers, without ``privacy`` nothing is erased.
+    endpoints for programs with an API key, without ``staff`` none for agents, without ``attachments`` no files from
+    customers, without ``suggesting`` no drafts for agents, without ``privacy`` nothing is erased. ``breaker`` and
+    ``webhooks`` are only told of in the metrics.
     """
 
     settings: Settings
@@ -51,6 +56,9 @@ class Parts:
     staff: Staff | None = None
     privacy: Privacy | None = None
     attachments: Attachments | None = None
+    suggesting: Suggesting | None = None
+    breaker: Breaker | None = None
+    webhooks: Sequence[Endpoint] = ()
 
 
 class Gateway:
@@ -63,12 +71,18 @@ class Gateway:
         self.identities = Identities(parts.settings)
         self.tickets = Tickets(ttl_s=settings.token_ttl_s, clock=clock, shared=shared)
         self.origins = Origins(settings.allowed_origins)
-        self.limits = Limits(settings, clock=clock, shared=shared)
-        self.budget = Budget(parts.settings, clock=clock, shared=shared)
-        self.sockets = Sockets(settings)
-        self.places = Places(settings, shared=shared)
-        self.reservations = Reservations()
-        self.metrics = Metrics()
+        self.metrics = metrics = Metrics()
+        self.observed = Observed(
+            admission=parts.manager.admission,
+            ladder=parts.manager.ladder,
+            breaker=parts.breaker,
+            webhooks=parts.webhooks,
+        )
+        metrics.registry.register(self.observed)
+        self.limits = Limits(settings, clock=clock, shared=shared, on_refused=metrics.limit)
+        self.budget = Budget(parts.settings, clock=clock, shared=shared, on_refused=metrics.limit)
+        self.sockets = Sockets(settings, on_refused=metrics.limit)
+        self.places = Places(settings, shared=shared, on_refused=metrics.limit)
 
     def address(self, request: web.Request) -> str:
         """Whom to count the request for."""

@@ -11,14 +11,16 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
 from assistant.config import GatewaySettings
 from assistant.dialogue.unbroken import unbroken
-from assistant.gateway.protocol import Refusal
+from assistant.gateway.addresses import MULTIPLES, networks_of
+from assistant.gateway.limits import OnRefused
 from assistant.gateway.shared import KEY_PREFIX, Shared, SharedDown
+from assistant.gateway.sockets import LIMIT, VISITOR_LIMIT, too_many_sockets
 
 LEASE_S = 30.0
 RENEW_S = 4.0
@@ -59,24 +61,25 @@ class Lease:
 class Places:
     """The sockets of all processes. Without ``shared`` it lets everybody in: `Sockets` has counted them."""
 
-    def __init__(self, settings: GatewaySettings, *, shared: Shared | None) -> None:
+    def __init__(
+        self, settings: GatewaySettings, *, shared: Shared | None, on_refused: OnRefused = lambda limit: None
+    ) -> None:
         self._settings = settings
+        self._on_refused = on_refused
         self._shared = shared
         self._leases: dict[Lease, None] = {}
 
     @asynccontextmanager
     async def admit(self, address: str) -> AsyncIterator[None]:
         """A place for one more socket from this address. Raises `Refusal`."""
-        lease = Lease(f"{KEY_PREFIX}:sockets:address:{address}", _name())
-        limit = self._settings.sockets_per_address
-        if await self._take(ADMIT, lease, limit) == 0:
-            raise Refusal(
-                "too_many_sockets",
-                f"{limit} sockets are open from this address.",
-                fix="Close one.",
-                retry_after_ms=5_000,
-            )
-        async with self._held(lease):
+        async with AsyncExitStack() as held:
+            for network, multiple in zip(networks_of(address), MULTIPLES, strict=False):
+                lease = Lease(f"{KEY_PREFIX}:sockets:address:{network}", _name())
+                limit = self._settings.sockets_per_address * multiple
+                if await self._take(ADMIT, lease, limit) == 0:
+                    self._on_refused(LIMIT)
+                    raise too_many_sockets(limit)
+                await held.enter_async_context(self._held(lease))
             yield
 
     @asynccontextmanager
@@ -99,6 +102,7 @@ class Places:
         while some := list(islice(waiting, MAX_RENEWED)):
             for lease in await self._renew(some):
                 if lease in self._leases and lease.on_replaced is not None:
+                    self._on_refused(VISITOR_LIMIT)
                     lease.on_replaced()
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """Erasing visitors for operators and for the commands on this machine, and the job that erases what is too old.
 
 Only with the admin key, as the other admin endpoints. Bounds: `QUIET_S` for a visitor's sockets to close,
-`MAX_WAITING` erasures wait for each other.
+`MAX_WAITING` erasures wait for each other; at shutdown they have `LAST_S`, and the next start finishes the rest.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from assistant.privacy.retention import Retention, cutoff
 
 QUIET_S = 10.0
 MAX_WAITING = 8
+LAST_S = 1.0
 RETRY_MS = 5_000
 
 Admit = Callable[[web.Request], Awaitable[None]]
@@ -51,13 +52,13 @@ class PrivacyRoutes:
         ]
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
-        """The job, for as long as the application runs (`cleanup_ctx`); erasures that run are waited for."""
+        """The job, for as long as the application runs (`cleanup_ctx`); erasures that run are broken off after it."""
         task = asyncio.create_task(self._retention.run())
         yield
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_running()
 
     async def get_visitor(self, request: web.Request) -> web.Response:
         """What this process has in memory of a visitor; what is stored, `assistant privacy export` reads itself."""
@@ -97,6 +98,14 @@ class PrivacyRoutes:
             raise Refusal("not_found", str(error)) from error
         except StorageError as error:
             raise Refusal("not_stored", str(error)) from error
+
+    async def _end_running(self) -> None:
+        tasks = list(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _quiet(self, visitor_id: str, conversation_ids: Sequence[str]) -> None:
         """Close the visitor's sockets and end their turns, so that nothing more is written."""

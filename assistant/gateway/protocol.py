@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Annotated, Literal, NoReturn, TypeVar, get_args
 
@@ -50,6 +51,7 @@ ErrorCode = Literal[
     "conversation_closed",
     "unknown_agent",
     "too_many_subscriptions",
+    "no_draft",
     "timeout",
     "not_ready",
     "draining",
@@ -65,7 +67,7 @@ ERROR_CODES: dict[ErrorCode, str] = {
     "bad_text": "A string has half of a surrogate pair and is no Unicode text.",
     "text_empty": "The text has nothing to read.",
     "text_too_long": "The text is longer than `limits.max_text_chars`.",
-    "too_large": "The frame is larger than `limits.max_frame_bytes`, or the request's body larger than 64 KiB.",
+    "too_large": "The frame or the request's body is larger than `limits.max_frame_bytes`.",
     "hello_expected": "The first frame was not a `hello`.",
     "hello_repeated": "There was a second `hello` on one socket.",
     "unauthorized": "The token is unknown, used or expired; or the visitor's secret is missing or wrong.",
@@ -85,8 +87,9 @@ ERROR_CODES: dict[ErrorCode, str] = {
     "conversation_closed": "The conversation is closed until the customer writes again.",
     "unknown_agent": "There is no such account, or it is disabled.",
     "too_many_subscriptions": "The socket shows too many conversations; unsubscribe from one.",
+    "no_draft": "There is nothing to draft an answer to, nothing worth offering, or no draft of this id.",
     "timeout": "The request's body did not arrive within 10 seconds.",
-    "not_ready": "The assistant is still starting.",
+    "not_ready": "The assistant is still starting, or its model does not answer; try again.",
     "draining": "The assistant is shutting down; connect again in a moment.",
     "internal": "Something broke on the server's side.",
 }
@@ -201,13 +204,19 @@ class AskForPerson(Frame):
     reason: str = ""
 
 
+class Typing(Frame):
+    """The customer is writing; to be told again every few seconds while it lasts."""
+
+    type: Literal["typing"]
+
+
 class Ping(Frame):
     """A sign of life, for browsers, whose scripts cannot see the websocket's own."""
 
     type: Literal["ping"]
 
 
-Command = Hello | Say | Stop | Reword | Rate | AskForPerson | Ping
+Command = Hello | Say | Stop | Reword | Rate | AskForPerson | Typing | Ping
 
 COMMANDS: dict[str, type[Command]] = {
     "hello": Hello,
@@ -216,10 +225,12 @@ COMMANDS: dict[str, type[Command]] = {
     "regenerate": Reword,
     "feedback": Rate,
     "handoff": AskForPerson,
+    "typing": Typing,
     "ping": Ping,
 }
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
+# A string that does not end goes to the end: were it no match, each quote in it would be tried as a string's beginning.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.S)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile("\r\n?|[\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -227,13 +238,18 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def parse(raw: str, *, max_text_chars: int) -> Command:
     """A visitor's frame as a command. Raises `Refusal`, and nothing else, for whatever is wrong with it."""
+    return parse_as(COMMANDS, raw, clean=lambda command: _cleaned(command, max_text_chars))
+
+
+def parse_as(commands: Mapping[str, type[Model]], raw: str, *, clean: Callable[[Model], Model]) -> Model:
+    """A frame as the one of these commands that its type names, its texts cleaned. Raises `Refusal`."""
     values = load_object(raw)
     kind = values.get("type")
-    model = COMMANDS.get(kind) if isinstance(kind, str) else None
+    model = commands.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise Refusal("unknown_type", "The frame has no known type.", fix=f"Send one of {', '.join(COMMANDS)}.")
+        raise Refusal("unknown_type", "The frame has no known type.", fix=f"Send one of {', '.join(commands)}.")
     try:
-        return _cleaned(validate(model, values), max_text_chars)
+        return clean(validate(model, values))
     except Refusal as refusal:
         refusal.client_msg_id = client_msg_id_of(values)
         raise

@@ -70,7 +70,7 @@ class RasaRoutes:
         text = readable(body.message, gateway.parts.settings.gateway.max_text_chars, needed=True)
         sender = await self._doors.senders.find(key.tenant, key.name, body.sender)
         speaker = Speaker(sender.conversation_id, sender.visitor_id, sender.tenant, "")
-        asked = await commit(gateway, speaker, text, new_id("r"))
+        asked = await commit(gateway, speaker, text, new_id("r"), door="rasa")
         upto = await _outcome(gateway, asked)
         if request.transport is None:  # nobody reads the answer: the next call gets it
             raise ConnectionResetError("the client has left")

@@ -1,6 +1,7 @@
 """The HTTP interface beside the socket: tokens, history, health, metrics.
 
-Bounds: `MAX_BODY_BYTES` and `BODY_TIMEOUT_S` for a request's body, `MAX_EVENTS_PER_READ` events per answer.
+Bounds: ``max_frame_bytes`` of the settings and `BODY_TIMEOUT_S` for a request's body, `MAX_EVENTS_PER_READ` events per
+answer.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict
 
+from assistant.conversation.events import Message
 from assistant.conversation.log import MAX_EVENTS_PER_READ
-from assistant.conversation.visitors import Visitor
+from assistant.conversation.visitors import Visitor, digest
 from assistant.errors import UnknownConversation
-from assistant.gateway.auth import Ticket, by_bearer, has_key, identify
+from assistant.gateway.addresses import is_loopback, networks_of
+from assistant.gateway.auth import Ticket, bearer, by_bearer, has_key, identify
 from assistant.gateway.frames import event_frame, to_json
 from assistant.gateway.identity import SignedIdentity, sign_in
-from assistant.gateway.limits import is_loopback
 from assistant.gateway.parts import GATEWAY, Gateway
 from assistant.gateway.protocol import ERROR_CODES, CloseCode, Id, Locale, Refusal, Secret, load_object, validate
 from assistant.gateway.resume import own_head
 
-MAX_BODY_BYTES = 65_536
 BODY_TIMEOUT_S = 10.0
 DEFAULT_LIMIT = 100
 
@@ -42,16 +43,30 @@ class TokenRequest(BaseModel):
 async def post_visitor_token(request: web.Request) -> web.Response:
     """A token for one socket; the visitor is made where the body names none."""
     gateway = request.app[GATEWAY]
-    await gateway.limits.handshake(gateway.address(request))
+    address = gateway.address(request)
+    await gateway.limits.handshake(address)
     asked = validate(TokenRequest, load_object(await read_text(request)))
     visitor, new_secret = await _visitor(gateway, asked)
-    ticket = Ticket(visitor, request.headers.get(hdrs.ORIGIN), asked.locale or "")
+    device = digest(new_secret or asked.visitor_secret or "") if visitor.user_id is not None else ""
+    ticket = Ticket(visitor, request.headers.get(hdrs.ORIGIN), asked.locale or "", device)
     answer = {
-        "token": await gateway.tickets.issue(ticket),
+        "token": await gateway.tickets.issue(ticket, network=networks_of(address)[-1]),
         "visitor_id": visitor.visitor_id,
         "expires_s": gateway.tickets.ttl_s,
     }
     return web.json_response(answer | ({"visitor_secret": new_secret} if new_secret else {}))
+
+
+async def post_sign_out(request: web.Request) -> web.Response:
+    """End the visitor's secret on this device; its sockets come back only as somebody else's."""
+    gateway = request.app[GATEWAY]
+    await gateway.limits.handshake(gateway.address(request))
+    authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+    visitor = await by_bearer(gateway.parts.visitors, authorization)
+    await gateway.parts.visitors.sign_out(bearer(authorization))
+    # All of theirs: which socket is whose device is not known here, and the others come back by themselves.
+    await gateway.sockets.end_visitor(visitor.visitor_id, CloseCode.AUTH, within_s=0)
+    return web.json_response({})
 
 
 async def get_events(request: web.Request) -> web.Response:
@@ -66,6 +81,9 @@ async def get_events(request: web.Request) -> web.Response:
     except UnknownConversation as error:
         raise Refusal("not_found", ERROR_CODES["not_found"]) from error
     events = await gateway.parts.log.public_events(head.conversation_id, after_seq=after_seq, limit=limit)
+    for event in events:  # who takes answers by this door has them now
+        if event.author != "customer" and isinstance(event.payload, Message):
+            gateway.metrics.times.final_sent(event.payload)
     body = to_json({"events": [event_frame(event) for event in events], "last_seq": head.last_seq})
     return web.Response(text=body, content_type="application/json")
 
@@ -91,6 +109,7 @@ async def get_metrics(request: web.Request) -> web.Response:
     if not (gateway.parts.settings.gateway.metrics_open or _is_from_here(request) or _has_admin_key(request)):
         await gateway.limits.handshake(gateway.address(request))
         raise Refusal("unauthorized", "The metrics are not public.", fix="Send Authorization: Bearer <admin key>.")
+    await gateway.observed.look()
     return web.Response(body=gateway.metrics.render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
 
 
@@ -127,7 +146,10 @@ async def _customer(
     proof = gateway.identities.verify(tenant, identity)
     assert gateway.parts.customers is not None, "whoever takes identities keeps customers"
     known = await _known(gateway, tenant, asked) if asked.visitor_secret is not None else None
-    customer = await sign_in(gateway.parts.customers, proof, visitor_id=asked.visitor_id, known=known)
+    is_current = known is not None and gateway.identities.user_id(known) is not None
+    customer = await sign_in(
+        gateway.parts.customers, proof, visitor_id=asked.visitor_id, known=known, is_current=is_current
+    )
     if asked.visitor_secret is not None and await gateway.parts.visitors.by_secret(asked.visitor_secret) is None:
         # What was anonymous is the customer's now: its sockets come back as theirs.
         await gateway.sockets.end_visitor(asked.visitor_id or "", CloseCode.AUTH, within_s=0)

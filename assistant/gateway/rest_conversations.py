@@ -18,10 +18,12 @@ from assistant.conversation.log import Head
 from assistant.conversation.visitors import Visitor
 from assistant.dialogue.manager import Speaker
 from assistant.dialogue.unbroken import unbroken
-from assistant.errors import Busy, IdempotencyConflict, UnknownConversation, UnknownMessage
+from assistant.errors import Busy, UnknownConversation
+from assistant.gateway.addresses import networks_of
 from assistant.gateway.auth import by_bearer
 from assistant.gateway.awaiting import answer_to
 from assistant.gateway.frames import event_frame, to_json
+from assistant.gateway.metrics import Door
 from assistant.gateway.parts import GATEWAY, Gateway
 from assistant.gateway.protocol import (
     ERROR_CODES,
@@ -112,7 +114,7 @@ async def post_conversation(request: web.Request) -> web.Response:
     wait_s = whole_number(request, "wait", default=0, low=0, high=MAX_WAIT_S)
     body = await _body(request, Sent)
     conversation_id = _begun_by(visitor, body.client_msg_id)
-    speaker = Speaker(conversation_id, visitor.visitor_id, visitor.tenant, body.locale or "")
+    speaker = _speaker(request, visitor, conversation_id, body.locale or "")
     return await _say(gateway, speaker, body, wait_s=wait_s)
 
 
@@ -122,7 +124,7 @@ async def post_message(request: web.Request) -> web.Response:
     wait_s = whole_number(request, "wait", default=0, low=0, high=MAX_WAIT_S)
     head = await _own(request, gateway, visitor)
     body = await _body(request, Sent)
-    speaker = Speaker(head.conversation_id, visitor.visitor_id, visitor.tenant, body.locale or head.locale)
+    speaker = _speaker(request, visitor, head.conversation_id, body.locale or head.locale)
     return await _say(gateway, speaker, body, wait_s=wait_s)
 
 
@@ -132,11 +134,8 @@ async def post_feedback(request: web.Request) -> web.Response:
     head = await _own(request, gateway, visitor)
     body = await _body(request, Rated)
     comment = readable(body.comment, MAX_COMMENT_CHARS)
-    await gateway.limits.message(visitor.visitor_id)
-    try:
-        await unbroken(gateway.parts.manager.feedback(head.conversation_id, body.message_id, body.rating, comment))
-    except UnknownMessage as error:
-        raise Refusal("unknown_message", error.message, fix=error.fix) from error
+    await gateway.limits.message(visitor.visitor_id, networks_of(gateway.address(request)))
+    await unbroken(gateway.parts.manager.feedback(head.conversation_id, body.message_id, body.rating, comment))
     return web.Response(status=204)
 
 
@@ -146,28 +145,26 @@ async def post_handoff(request: web.Request) -> web.Response:
     head = await _own(request, gateway, visitor)
     body = await _body(request, PersonWanted)
     reason = readable(body.reason, MAX_REASON_CHARS)
-    await gateway.limits.message(visitor.visitor_id)
-    speaker = Speaker(head.conversation_id, visitor.visitor_id, visitor.tenant, head.locale)
+    speaker = _speaker(request, visitor, head.conversation_id, head.locale)
+    await gateway.limits.message(visitor.visitor_id, speaker.networks)
     await unbroken(gateway.parts.manager.request_person(speaker, reason))
     head = await gateway.parts.log.head(head.conversation_id)
     return web.json_response({"mode": head.mode, "last_seq": head.last_seq})
 
 
-async def commit(gateway: Gateway, speaker: Speaker, text: str, client_msg_id: str) -> Event:
-    """Commit a customer's message and begin its turn. Raises `Refusal`."""
+async def commit(gateway: Gateway, speaker: Speaker, text: str, client_msg_id: str, *, door: Door = "rest") -> Event:
+    """Commit a customer's message and begin its turn. Raises `Refusal`, `Busy` and `IdempotencyConflict`."""
     arrived_at = time.monotonic()
-    await gateway.limits.message(speaker.visitor_id)
-    await gateway.budget.spend(speaker.visitor_id, text)
+    await gateway.limits.message(speaker.visitor_id, speaker.networks)
+    await gateway.budget.spend(speaker.visitor_id, text, speaker.networks)
     try:
         event = await gateway.parts.manager.receive(speaker, text, client_msg_id)
-    except Busy as busy:
-        gateway.metrics.busy.inc()
-        await gateway.budget.give_back(speaker.visitor_id, text)
-        raise Refusal("rate_limited", busy.message, fix=busy.fix, retry_after_ms=busy.retry_after_ms) from busy
-    except IdempotencyConflict as error:
-        raise Refusal("idempotency_conflict", error.message, fix=error.fix) from error
+    except Busy:
+        gateway.metrics.limit_turns()
+        await gateway.budget.give_back(speaker.visitor_id, text, speaker.networks)
+        raise
     assert isinstance(event.payload, Message), "a customer's message is a message"
-    gateway.metrics.times.begin(event.payload.message_id, at=arrived_at)
+    gateway.metrics.times.begin(event.payload.message_id, at=arrived_at, door=door)
     return event
 
 
@@ -191,6 +188,13 @@ async def _admitted(request: web.Request) -> tuple[Gateway, Visitor]:
     await gateway.limits.request(gateway.address(request))
     visitor = await by_bearer(gateway.parts.visitors, request.headers.get(hdrs.AUTHORIZATION, ""))
     return gateway, visitor
+
+
+def _speaker(request: web.Request, visitor: Visitor, conversation_id: ConversationId, locale: str) -> Speaker:
+    gateway = request.app[GATEWAY]
+    networks = networks_of(gateway.address(request))
+    who = (conversation_id, visitor.visitor_id, visitor.tenant)
+    return Speaker(*who, locale, user_id=gateway.identities.user_id(visitor), networks=networks)
 
 
 async def _own(request: web.Request, gateway: Gateway, visitor: Visitor) -> Head:

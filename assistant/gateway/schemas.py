@@ -119,6 +119,12 @@ class PersonTyping(TypedDict):
     ttl_ms: Milliseconds
 
 
+class QueuePlace(TypedDict):
+    """Where in the line the customer stands now; 1 is next. Told while they wait for a person, when it changes."""
+
+    queue_position: Position
+
+
 class Error(TypedDict):
     """Something was not done: why, and what to do."""
 
@@ -146,6 +152,7 @@ TO_VISITORS: dict[str, type] = {
     "status": Status,
     "delta": Delta,
     "typing": PersonTyping,
+    "queue": QueuePlace,
     "error": Error,
     "pong": Pong,
 }

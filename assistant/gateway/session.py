@@ -7,7 +7,6 @@ is sent waits in the log and the running turn, not here.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Mapping
 from typing import NoReturn
@@ -34,6 +33,7 @@ from assistant.gateway.protocol import (
     Reword,
     Say,
     Stop,
+    Typing,
     parse,
 )
 from assistant.gateway.resume import Resumption
@@ -53,7 +53,14 @@ class Session:
     """Run `read` and `write` side by side; both end by raising `Ended`, and the first ends the other."""
 
     def __init__(
-        self, gateway: Gateway, wire: Wire, speaker: Speaker, resumption: Resumption, *, wake: asyncio.Event
+        self,
+        gateway: Gateway,
+        wire: Wire,
+        speaker: Speaker,
+        resumption: Resumption,
+        *,
+        wake: asyncio.Event,
+        device: str = "",
     ) -> None:
         self._gateway = gateway
         self._parts = parts = gateway.parts
@@ -61,6 +68,7 @@ class Session:
         self._speaker = speaker
         self._resumption = resumption
         self._wake = wake
+        self._device = device  # of a signed-in customer: they may have signed out meanwhile, in any process
         self._is_retiring = False
         self._replies: asyncio.Queue[frames.Frame | CloseCode] = asyncio.Queue(MAX_REPLIES)
         self._feed = Feed(
@@ -96,6 +104,7 @@ class Session:
         """Do one command. Raises `Refusal` for whatever goes wrong with it."""
         client_msg_id = command.client_msg_id if isinstance(command, Say) else None
         try:
+            await self._refuse_signed_out()
             await self._do(command)
         except Refusal as refusal:
             refusal.client_msg_id = client_msg_id
@@ -107,6 +116,11 @@ class Session:
             broken = "Something broke on our side."
             raise Refusal("internal", broken, fix="Send it again.", client_msg_id=client_msg_id) from error
 
+    async def _refuse_signed_out(self) -> None:
+        if self._device and not await self._parts.visitors.holds(self._device):
+            gone = "The customer has signed out on this device."
+            raise Refusal("unauthorized", gone, fix="Get a new token.", close_code=CloseCode.AUTH)
+
     async def _do(self, command: Command) -> None:
         manager, speaker = self._parts.manager, self._speaker
         match command:
@@ -115,15 +129,17 @@ class Session:
             case Stop():
                 manager.stop(speaker.conversation_id, TurnId(command.turn_id))
             case Reword():
-                await self._gateway.limits.message(speaker.visitor_id)
+                await self._gateway.limits.message(speaker.visitor_id, speaker.networks)
                 await self._reword(command)
             case Rate():
-                await self._gateway.limits.message(speaker.visitor_id)
+                await self._gateway.limits.message(speaker.visitor_id, speaker.networks)
                 rating = manager.feedback(speaker.conversation_id, command.message_id, command.rating, command.comment)
                 await unbroken(rating)
             case AskForPerson():
-                await self._gateway.limits.message(speaker.visitor_id)
+                await self._gateway.limits.message(speaker.visitor_id, speaker.networks)
                 await unbroken(manager.request_person(speaker, command.reason))
+            case Typing():
+                manager.customer_typing.tell(speaker.conversation_id)
             case Ping():
                 await self._reply(frames.ephemeral("pong", speaker.conversation_id, {}))
             case Hello():
@@ -131,23 +147,24 @@ class Session:
 
     async def _say(self, said: Say) -> None:
         arrived_at = time.monotonic()
-        visitor_id = self._speaker.visitor_id
-        await self._gateway.limits.message(visitor_id)
-        await self._gateway.budget.spend(visitor_id, said.text)
+        visitor_id, networks = self._speaker.visitor_id, self._speaker.networks
+        await self._gateway.limits.message(visitor_id, networks)
+        await self._gateway.budget.spend(visitor_id, said.text, networks)
         try:
             event = await self._parts.manager.receive(self._speaker, said.text, said.client_msg_id)
         except Busy as busy:
-            self._gateway.metrics.busy.inc()
-            await self._gateway.budget.give_back(visitor_id, said.text)
+            self._gateway.metrics.limit_turns()
+            await self._gateway.budget.give_back(visitor_id, said.text, networks)
             wait = {"retry_after_ms": busy.retry_after_ms, "queue_position": busy.queue_position}
             await self._reply_about("busy", said, wait)
             return
         assert isinstance(event.payload, Message), "a customer's message is a message"
+        self._parts.manager.customer_typing.end(event.conversation_id)
         self._gateway.metrics.times.begin(event.payload.message_id, at=arrived_at)
         await self._reply_about("ack", said, {"seq": event.seq})
 
     async def _reword(self, command: Reword) -> None:
-        await self._gateway.budget.spend(self._speaker.visitor_id, "")
+        await self._gateway.budget.spend(self._speaker.visitor_id, "", self._speaker.networks)
         try:
             await unbroken(self._parts.manager.regenerate(self._speaker, command.message_id))
         except Busy as busy:
@@ -197,9 +214,19 @@ class Session:
             await self._feed.send_news()
             if is_last_look:
                 raise Ended(CloseCode.DRAINING)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._feed.refresh_s):
-                    await self._wake.wait()
+            await self._until_news()
+
+    async def _until_news(self) -> None:
+        """Wait to be woken, or until something that was told must be told again."""
+        refresh_s = self._feed.refresh_s
+        if refresh_s is None:
+            await self._wake.wait()
+            return
+        again = asyncio.get_running_loop().call_later(refresh_s, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            again.cancel()
 
     async def _catch_up(self) -> None:
         head, failure = self._resumption.head, self._resumption.failure

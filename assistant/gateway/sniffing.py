@@ -2,7 +2,7 @@
 
 Nothing is decoded, rendered or run. Refused are files that are something else besides (a picture with a web page or an
 archive inside), that unpack to much more than they are, or that bring scripts. Blocking; bounds: `MAX_PIXELS`,
-`MAX_UNPACKED_BYTES`, `MAX_ENTRIES`.
+`MAX_UNPACKED_BYTES`, `MAX_RELATIONS_BYTES`, `MAX_ENTRIES`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from assistant.config import FileType
 
 MAX_PIXELS = 100_000_000
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+MAX_RELATIONS_BYTES = 1024 * 1024
 MAX_ENTRIES = 2_000
 CHUNK_BYTES = 65_536
 # What a browser or an interpreter would take for a page or a program, in lower case; a mark is looked for at the speed
@@ -28,9 +29,10 @@ ACTIVE = re.compile(rb"<(?:script|iframe|\?php|!doctype\s+html|(?:html|body|svg)
 ACTIVE_PDF = re.compile(rb"/(?:JavaScript|Launch)\b")
 WORD = ("[Content_Types].xml", "word/document.xml")
 MACROS = re.compile(r"vbaProject|vbaData|activeX|/embeddings/", re.I)
-REMOTE_TEMPLATE = re.compile(
-    rb"attachedTemplate[^>]*TargetMode\s*=\s*[\"']External|TargetMode\s*=\s*[\"']External[\"'][^>]*attachedTemplate"
-)
+ENTRY = b"PK\x01\x02"  # begins each entry of an archive's directory
+RELATIONS = ".rels"
+TEMPLATE = b"attachedTemplate"
+EXTERNAL = re.compile(rb"TargetMode\s*=\s*[\"']External")
 TEXT_ENCODINGS = ("utf-8-sig", "gb18030")
 CONTROL = bytes([*range(9), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F])
 
@@ -133,6 +135,8 @@ def _txt(data: bytes) -> None:
 def _docx(data: bytes) -> None:
     """ECMA-376, part 2. What an entry says of its size is not believed: it is unpacked, counted and thrown away."""
     _need(data.startswith(b"PK\x03\x04"), "the document is no archive")
+    # Before the directory is read, which takes long for many; how many it says it has need not be true.
+    _need(data.count(ENTRY) <= MAX_ENTRIES, f"the document has more than {MAX_ENTRIES} parts")
     try:
         with ZipFile(BytesIO(data)) as archive:
             _check_entries(archive)
@@ -238,7 +242,6 @@ def _decoded(data: bytes) -> str | None:
 
 def _check_entries(archive: ZipFile) -> None:
     names = [entry.filename for entry in archive.infolist()]
-    _need(len(names) <= MAX_ENTRIES, f"the document has more than {MAX_ENTRIES} parts")
     _need(len(set(names)) == len(names), "the document has a part twice")
     _need(all(name in names for name in WORD), "the archive is no Word document")
     _need(not any(MACROS.search(name) for name in names), "the document brings programs or other files")
@@ -246,13 +249,20 @@ def _check_entries(archive: ZipFile) -> None:
 
 
 def _unpack(archive: ZipFile) -> None:
-    left = MAX_UNPACKED_BYTES
+    left, relations = MAX_UNPACKED_BYTES, bytearray()
     for entry in archive.infolist():
-        content = b""
+        is_relations = entry.filename.lower().endswith(RELATIONS)
         with archive.open(entry) as part:
             while chunk := part.read(CHUNK_BYTES):
                 left -= len(chunk)
                 _need(left >= 0, f"the document unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MB")
-                if entry.filename.endswith(".rels"):
-                    content += chunk
-        _need(not REMOTE_TEMPLATE.search(content), "the document loads its template from elsewhere")
+                if is_relations:
+                    relations += chunk
+                    _need(len(relations) <= MAX_RELATIONS_BYTES, "the document has too many relations")
+    _need(not _loads_template(relations), "the document loads its template from elsewhere")
+
+
+def _loads_template(relations: bytearray) -> bool:
+    """Whether one tag has both words, in either order; without the zeros that UTF-16 puts between their letters."""
+    tags = relations.replace(b"\0", b"").split(b"<")
+    return any(TEMPLATE in tag and EXTERNAL.search(tag) is not None for tag in tags)

@@ -7,7 +7,7 @@ Bounds: `sockets_per_address` and `sockets_per_visitor` of the settings; at shut
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -15,10 +15,13 @@ from typing import Protocol
 import structlog
 
 from assistant.config import GatewaySettings
+from assistant.gateway.addresses import MULTIPLES, networks_of
+from assistant.gateway.limits import OnRefused
 from assistant.gateway.protocol import CloseCode, Refusal
 
+LIMIT, VISITOR_LIMIT = "sockets_per_address", "sockets_per_visitor"
 LAST_LOOK_S = 1.0
-DRAIN_S = 6.0
+DRAIN_S = 5.0
 
 log = structlog.get_logger()
 
@@ -33,9 +36,10 @@ class Closable(Protocol):
 class Sockets:
     """Every open socket of this process."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, *, on_refused: OnRefused = lambda limit: None) -> None:
         self._settings = settings
-        self._num_by_address: defaultdict[str, int] = defaultdict(int)
+        self._on_refused = on_refused
+        self._num_by_network: Counter[str] = Counter()
         self._by_visitor: defaultdict[str, list[Closable]] = defaultdict(list)
         self._visitor_left: dict[str, asyncio.Event] = {}
         self._open: set[Closable] = set()
@@ -47,21 +51,19 @@ class Sockets:
         """A place for one more socket from this address. Raises `Refusal`."""
         if self.is_draining:
             raise Refusal("draining", "The assistant is shutting down.", fix="Try again.", retry_after_ms=2_000)
-        limit = self._settings.sockets_per_address
-        if self._num_by_address[address] >= limit:
-            raise Refusal(
-                "too_many_sockets",
-                f"{limit} sockets are open from this address.",
-                fix="Close one.",
-                retry_after_ms=5_000,
-            )
-        self._num_by_address[address] += 1
+        networks = networks_of(address)
+        for network, multiple in zip(networks, MULTIPLES, strict=False):
+            if self._num_by_network[network] >= (limit := self._settings.sockets_per_address * multiple):
+                self._on_refused(LIMIT)
+                raise too_many_sockets(limit)
+        self._num_by_network.update(networks)
         try:
             yield
         finally:
-            self._num_by_address[address] -= 1
-            if not self._num_by_address[address]:
-                del self._num_by_address[address]
+            self._num_by_network.subtract(networks)
+            for network in networks:
+                if not self._num_by_network[network]:
+                    del self._num_by_network[network]
 
     @contextmanager
     def opened(self, socket: Closable) -> Iterator[None]:
@@ -82,6 +84,7 @@ class Sockets:
         theirs = self._by_visitor[visitor_id]
         theirs.append(socket)
         if len(theirs) > self._settings.sockets_per_visitor:
+            self._on_refused(VISITOR_LIMIT)
             theirs.pop(0).end(CloseCode.REPLACED)
         try:
             yield
@@ -92,6 +95,11 @@ class Sockets:
                 self._by_visitor.pop(visitor_id, None)
                 if (left := self._visitor_left.pop(visitor_id, None)) is not None:
                     left.set()
+
+    @property
+    def visitor_ids(self) -> list[str]:
+        """Who has a socket open in this process: visitors, and agents by their id."""
+        return list(self._by_visitor)
 
     def num_of(self, visitor_id: str) -> int:
         """How many sockets the visitor has open in this process."""
@@ -138,3 +146,13 @@ class Sockets:
         except TimeoutError:
             return False
         return True
+
+
+def too_many_sockets(limit: int) -> Refusal:
+    """What an address is told that has so many open."""
+    return Refusal(
+        "too_many_sockets",
+        f"{limit} sockets are open from this address.",
+        fix="Close one.",
+        retry_after_ms=5_000,
+    )

@@ -8,10 +8,14 @@ from typing import Self
 from aiohttp import hdrs, web
 
 from assistant.conversation.agent_sessions import AgentSession, AgentSessions
-from assistant.conversation.agents import Agents
+from assistant.conversation.agents import Agent, Agents
 from assistant.conversation.database import Database
+from assistant.conversation.drafts import Drafts
+from assistant.conversation.events import ConversationId
+from assistant.conversation.log import ConversationLog, Head
 from assistant.conversation.overview import Overview
-from assistant.gateway.auth import BEARER, Origins
+from assistant.errors import UnknownConversation
+from assistant.gateway.auth import Origins, bearer
 from assistant.gateway.protocol import Refusal
 from assistant.gateway.roles import Permission, require
 
@@ -23,18 +27,18 @@ class Staff:
     agents: Agents
     sessions: AgentSessions
     overview: Overview
+    drafts: Drafts
 
     @classmethod
     def over(cls, database: Database, *, agents: Agents | None = None) -> Self:
         """All of it over one database."""
-        return cls(agents or Agents(database), AgentSessions(database), Overview(database))
+        return cls(agents or Agents(database), AgentSessions(database), Overview(database), Drafts(database))
 
 
 async def logged_in(staff: Staff, request: web.Request) -> AgentSession | None:
     """Whose session's secret is in the Authorization header; None where it is none's."""
-    given = request.headers.get(hdrs.AUTHORIZATION, "")
-    secret = given.removeprefix(BEARER).strip() if given.startswith(BEARER) else ""
-    return await staff.sessions.by_secret(secret) if secret and secret.isascii() else None
+    secret = bearer(request.headers.get(hdrs.AUTHORIZATION, ""))
+    return await staff.sessions.by_secret(secret) if secret else None
 
 
 async def admit(staff: Staff, request: web.Request, permission: Permission) -> AgentSession:
@@ -48,6 +52,17 @@ async def admit(staff: Staff, request: web.Request, permission: Permission) -> A
         )
     require(session.agent.role, permission)
     return session
+
+
+async def head_for(agent: Agent, log: ConversationLog, conversation_id: str) -> Head:
+    """Where a conversation of a tenant that the agent serves stands. Raises `UnknownConversation` for any other."""
+    try:
+        head = await log.head(ConversationId(conversation_id))
+    except UnknownConversation:
+        head = None
+    if head is None or not agent.serves(head.tenant):  # in the same words, so that nobody learns which it was
+        raise UnknownConversation(f"There is no conversation {conversation_id}.", fix="Choose one of the list.")
+    return head
 
 
 def check_staff_origin(allowed: Origins, request: web.Request) -> str | None:

@@ -1,14 +1,14 @@
 """Files from customers by plain HTTP: announced, sent once under a token in a header, checked, an event in the log.
 
-Nothing is decoded, rendered or run here: what is given out again is given as a download. Bounds: `MAX_AT_ONCE` files
-come in at a time and `MAX_CHECKS` are checked; sizes and quotas are settings.
+Nothing is decoded, rendered or run here: what is given out again is given as a download. Bounds: those of
+`upload_places.py` for what comes in at a time, `MAX_CHECKS` are checked; sizes and quotas are settings.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -22,23 +22,23 @@ from assistant.conversation.visitors import Visitor
 from assistant.errors import UnknownConversation
 from assistant.faults import report
 from assistant.gateway import sniffing
+from assistant.gateway.addresses import networks_of
 from assistant.gateway.auth import Origins, by_bearer
 from assistant.gateway.file_names import clean_name, content_disposition
 from assistant.gateway.incoming_file import receive
 from assistant.gateway.parts import Gateway, Parts
 from assistant.gateway.protocol import ERROR_CODES, Frame, Refusal, load_object, validate
 from assistant.gateway.rest import read_text
-from assistant.gateway.resume import own_head
+from assistant.gateway.resume import is_free_for, own_head
 from assistant.gateway.roles import may
 from assistant.gateway.sniffing import KINDS, Mismatch
 from assistant.gateway.staff import check_staff_origin, logged_in
+from assistant.gateway.upload_places import RETRY_MS, UploadPlaces
 
 SCHEME = "Upload "
-MAX_AT_ONCE = 16
 MAX_CHECKS = 2
 MAX_NAME_CHARS = 255
 SWEEP_EVERY_S = 3_600.0
-RETRY_MS = 5_000
 
 Reads = Callable[[web.Request, Upload], Awaitable[bool]]
 """Whether somebody who is not the file's own visitor may read it."""
@@ -60,18 +60,18 @@ async def nobody_else(_: web.Request, __: Upload) -> bool:
 
 
 def staff_reads(parts: Parts) -> Reads:
-    """Agents may read all files; with the role that lets them read the conversations."""
+    """Agents may read the files of the conversations they serve; with the role that lets them read those."""
     staff = parts.staff
     if staff is None:
         return nobody_else
     origins = Origins(parts.settings.agents.allowed_origins)
 
-    async def reads(request: web.Request, _: Upload) -> bool:
+    async def reads(request: web.Request, upload: Upload) -> bool:
         session = await logged_in(staff, request)
         if session is None or not may(session.agent.role, "conversation.read"):
             return False
         check_staff_origin(origins, request)
-        return True
+        return session.agent.serves(upload.tenant)
 
     return reads
 
@@ -85,7 +85,7 @@ class UploadRoutes:
         self._reads = reads
         self._settings = settings = gateway.parts.settings.uploads
         self._quota = Quota(settings.visitor_mb_per_day * MIB, settings.visitor_files_per_day, settings.total_mb * MIB)
-        self._coming: set[str] = set()
+        self._places = UploadPlaces()
         self._checking = asyncio.Semaphore(MAX_CHECKS)
 
     def routes(self) -> list[web.RouteDef]:
@@ -117,7 +117,7 @@ class UploadRoutes:
     async def post_upload(self, request: web.Request) -> web.Response:
         """A place for one file of a conversation."""
         visitor = await self._visitor(request)
-        await self._gateway.limits.message(visitor.visitor_id)
+        await self._gateway.limits.message(visitor.visitor_id, networks_of(self._gateway.address(request)))
         wanted = validate(UploadWanted, load_object(await read_text(request)))
         kind = self._admitted_kind(wanted)
         conversation_id = await self._own_conversation(visitor, request.match_info["conversation_id"])
@@ -140,9 +140,10 @@ class UploadRoutes:
 
     async def put_file(self, request: web.Request) -> web.Response:
         """The bytes of an announced file; sent again after success it answers the same."""
-        await self._gateway.limits.request(self._gateway.address(request))
+        address = self._gateway.address(request)
+        await self._gateway.limits.request(address)
         announced = await self._announced(request)
-        with self._coming_in(announced.upload_id):
+        with self._places.taken(announced, networks_of(address)):
             upload = await self._attachments.find(announced.upload_id) or announced  # as another request left it
             if upload.state == "open":
                 upload = await self._take(request, upload)
@@ -174,7 +175,7 @@ class UploadRoutes:
         try:
             return (await own_head(self._gateway.parts.log, visitor, conversation_id)).conversation_id
         except UnknownConversation as error:
-            if self._gateway.reservations.reserve(visitor, conversation_id) != conversation_id:
+            if not await is_free_for(self._gateway.parts.log, visitor, conversation_id):
                 raise Refusal("not_found", ERROR_CODES["not_found"]) from error
         return ConversationId(conversation_id)
 
@@ -210,17 +211,6 @@ class UploadRoutes:
         return True
 
     # -- the bytes
-
-    @contextmanager
-    def _coming_in(self, upload_id: str) -> Iterator[None]:
-        """One request at a time for each file, and few in all."""
-        if upload_id in self._coming or len(self._coming) >= MAX_AT_ONCE:
-            raise Refusal("rate_limited", "Too many files are coming in.", fix="Wait.", retry_after_ms=RETRY_MS)
-        self._coming.add(upload_id)
-        try:
-            yield
-        finally:
-            self._coming.discard(upload_id)
 
     async def _take(self, request: web.Request, upload: Upload) -> Upload:
         """Receive, check and keep the bytes; nothing is left of them where any of it fails."""

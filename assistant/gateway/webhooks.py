@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -50,7 +51,7 @@ async def running_webhooks(
     outbox: Outbox,
     failed: FailedWebhooks,
     poll_s: float = POLL_S,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Sequence[Endpoint]]:
     """Send to all endpoints, each on its own, for as long as this lasts. Raises `ConfigError` for a wrong secret."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(open_client(settings)) for settings in endpoints]
@@ -60,15 +61,23 @@ async def running_webhooks(
         ]
         tasks = [asyncio.create_task(work(poll_s=poll_s)) for each in running for work in (each.send, each.resend)]
         try:
-            yield
+            yield running
         finally:
             for endpoint in running:
                 endpoint.stop()
             await asyncio.gather(*tasks)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What an endpoint has still to be sent: so many conversations have something, so many webhooks were given up."""
+
+    num_conversations: int
+    num_given_up: int
+
+
 class Endpoint:
-    """One address and what is late for it."""
+    """One address and what is late for it. ``num_taken`` and ``num_failed`` count the tries of this process."""
 
     def __init__(
         self,
@@ -86,7 +95,18 @@ class Endpoint:
         self._failed = failed
         self._started_at = ""
         self._failures_in_row = 0
+        self.num_taken = self.num_failed = 0
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
+        return self._settings.name
+
+    async def waiting(self) -> Waiting:
+        """What it has still to be sent."""
+        standing = await self._outbox.standing(self.name)
+        return Waiting(standing.num_late if standing else 0, await self._failed.count(self.name))
 
     def stop(self) -> None:
         """End soon: a request that runs is left, and is made again by the next server."""
@@ -186,6 +206,8 @@ class Endpoint:
             outcome=outcome.reason,
             ms=round((time.monotonic() - began_at) * 1000),
         )
+        self.num_taken += outcome.is_taken
+        self.num_failed += not outcome.is_taken
         was_down = self._failures_in_row >= DOWN_AFTER
         self._failures_in_row = 0 if outcome.is_taken else self._failures_in_row + 1
         if outcome.is_taken and was_down:

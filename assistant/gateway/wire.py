@@ -20,6 +20,7 @@ from assistant.gateway.protocol import CloseCode, Refusal
 
 HARD_LIMIT = 2
 CLOSE_S = 4.0
+SMALL_CHARS = 8_192  # at most 32 KiB, half of what asyncio buffers before a writer has to wait
 DRAINING_RETRY_MS = (1_000, 5_000)  # spread, so that a server that comes back is not stormed
 ABNORMAL = 1006  # RFC 6455: the connection ended without a close frame
 
@@ -65,13 +66,22 @@ class Wire:
 
     async def send(self, frame: Frame) -> None:
         """Send a frame, waiting while the other side reads too slowly. Raises `Ended`, also where it reads nothing."""
+        text = to_json(frame)
         try:
+            if self._goes_at_once(text):
+                await self.websocket.send_str(text)
+                return
             async with asyncio.timeout(self._slow_reader_s):
-                await self.websocket.send_str(to_json(frame))
+                await self.websocket.send_str(text)
         except TimeoutError as error:
             raise Ended(CloseCode.IDLE) from error
         except ConnectionError as error:
             raise Ended from error
+
+    def _goes_at_once(self, text: str) -> bool:
+        """Whether nothing waits before this frame and it cannot fill the buffer, so that no clock has to run for it."""
+        transport = self._request.transport
+        return transport is not None and not transport.get_write_buffer_size() and len(text) <= SMALL_CHARS
 
     async def close(self, code: CloseCode | None) -> int:
         """Say good-bye and wait `CLOSE_S` for the answer; gives the code the connection ended with."""

@@ -11,6 +11,8 @@ import threading
 from collections import abc
 from collections.abc import AsyncGenerator, Callable
 
+import structlog
+
 from assistant.config import Settings
 from assistant.errors import GenerationError, PromptTooLong
 from assistant.faults import report
@@ -23,7 +25,10 @@ from assistant.values import ChatMessage, Piece, Sampling
 
 # Less room than this is no room for an answer.
 MIN_ANSWER_TOKENS = 16
-CLOSE_TIMEOUT_S = 60
+# A step takes tenths of a second; who waits for a model that hangs longer than this is not kept waiting for its end.
+CLOSE_TIMEOUT_S = 5.0
+
+log = structlog.get_logger()
 
 
 class Engine:
@@ -54,12 +59,19 @@ class Engine:
         self._thread.start()
 
     def close(self) -> None:
-        """End every running answer as interrupted and stop the thread. Blocks for the current step."""
+        """End every running answer as interrupted and stop the thread, between two steps.
+
+        Blocks for the current step, at most `CLOSE_TIMEOUT_S`: a model that hangs is left alone, and its readers are
+        told.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify()
-        if self._thread is not None:
-            self._thread.join(CLOSE_TIMEOUT_S)
+        if self._thread is None:
+            return
+        self._thread.join(CLOSE_TIMEOUT_S)
+        if self._thread.is_alive():
+            self._abandon()
 
     @property
     def languages(self) -> tuple[str, ...] | None:
@@ -191,6 +203,8 @@ class Engine:
                 self._fail([admitted], error)
         with self._changed:
             runner.drop(self._scheduler.leave())
+            if self._closing:
+                return
         runner.step(self._fail)
 
     def _fail(self, sequences: list[Sequence], error: Exception) -> None:
@@ -199,6 +213,15 @@ class Engine:
             failure = GenerationError(f"The model failed: {type(error).__name__}.", fix="See the server's log.")
             failure.__cause__ = error
             sequence.fail(failure)
+
+    def _abandon(self) -> None:
+        log.warning("engine_left", after_s=CLOSE_TIMEOUT_S, running=self.num_running, waiting=self.queue_depth)
+        left = GenerationError(
+            f"The model did not end its step within {CLOSE_TIMEOUT_S:.0f} s.", fix="Start the assistant again."
+        )
+        with self._changed:
+            for sequence in self._scheduler.drain():
+                sequence.fail(left)
 
     def _interrupt_all(self) -> None:
         with self._changed:

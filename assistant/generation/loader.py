@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
@@ -24,8 +23,11 @@ from assistant.errors import ModelError, ModelMissing
 from assistant.generation.adapter_card import AdapterCard
 from assistant.generation.chat_format import ChatFormat
 from assistant.generation.cpu import available_cores
-from assistant.generation.gguf import converted
-from assistant.generation.lora import attach
+from assistant.generation.gguf import unpacked
+from assistant.generation.quantized import quantized
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +35,7 @@ SAMPLE_BYTES = 1 << 20
 WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")
 
 # peft's model is not a PreTrainedModel, though it forwards every call to one.
-AnyModel = PreTrainedModel | PeftModel
+AnyModel: TypeAlias = "PreTrainedModel | PeftModel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,10 @@ def load_chat_model(settings: Settings) -> ChatModel:
 
     Raises `ModelMissing`, `ModelTampered`, `AdapterError`, `StorageError` or `ModelError`.
     """
-    base = load_base_model(settings)
     folder = settings.generation.adapter
-    return base if folder is None else _with_adapter(base, folder)
+    card = AdapterCard.read(folder) if folder else None  # what is wrong with it is said before the weights are read
+    base = load_base_model(settings)
+    return _with_adapter(base, folder, card) if folder and card else base
 
 
 def load_base_model(settings: Settings) -> ChatModel:
@@ -74,7 +77,7 @@ def load_base_model(settings: Settings) -> ChatModel:
     device = _device(generation.device)
     dtype = _dtype(device)
     source = prepare(settings)
-    model = _load_weights(source, device=device, dtype=dtype, quantization=generation.quantize)
+    model = _open_weights(settings, source, device=device, dtype=dtype)
     profile = models.profile(settings, generation.model)
     longest = profile.context_tokens or int(getattr(model.config, "max_position_embeddings", 0) or 1 << 20)
     return ChatModel(
@@ -102,7 +105,7 @@ def prepare(settings: Settings) -> Path | str:
             f"{name} is a sentence encoder: it cannot write.", fix="Set [generation] model to a chat model."
         )
     models.verify(settings, name)
-    return converted(source)
+    return unpacked(source)
 
 
 def fingerprint(settings: Settings, source: Path | str) -> str:
@@ -135,6 +138,22 @@ def _device(wanted: str) -> torch.device:
 def _dtype(device: torch.device) -> torch.dtype:
     # GPUs before Ampere have no bfloat16.
     return torch.float16 if device.type == "cuda" and not torch.cuda.is_bf16_supported() else torch.bfloat16
+
+
+def _open_weights(
+    settings: Settings, source: Path | str, *, device: torch.device, dtype: torch.dtype
+) -> PreTrainedModel:
+    """The weights, quantized; a built-in model's are quantized once for the CPU, where it takes ten seconds."""
+    generation = settings.generation
+
+    def load() -> PreTrainedModel:
+        return _load_weights(source, device=device, dtype=dtype, quantization=generation.quantize)
+
+    if generation.model not in models.BUILT_IN or generation.quantize != "nf4" or device.type != "cpu":
+        return load()
+    assert isinstance(source, Path)
+    kept = quantized(source, dtype, load)
+    return load() if kept is None else _load_weights(kept, device=device, dtype=dtype, quantization="none")
 
 
 def _load_weights(
@@ -173,8 +192,9 @@ def _end_ids(model: PreTrainedModel) -> frozenset[int]:
     return frozenset(ids)
 
 
-def _with_adapter(base: ChatModel, folder: Path) -> ChatModel:
-    card = AdapterCard.read(folder)
+def _with_adapter(base: ChatModel, folder: Path, card: AdapterCard) -> ChatModel:
+    from assistant.generation.lora import attach  # peft takes three seconds that only an adapter needs
+
     card.require_fit(
         base=base.name,
         base_fingerprint=base.fingerprint,

@@ -15,7 +15,7 @@ from assistant.values import Concern
 # Who is in danger comes before what is forbidden, and that before what is only rude.
 ORDER: tuple[Concern, ...] = ("self_harm", "injection", "harm", "sensitive", "abuse")
 SURE_SCORE = 0.95
-MAX_CHARS = 20_000
+MAX_CHARS = 8_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ PASSAGE_SCALE = 2.0
 class Encoder(Protocol):
     """Texts to vectors whose inner product is their cosine. Blocking and thread-safe."""
 
+    @property
+    def fingerprint(self) -> str:
+        """Two encoders of one fingerprint compute the same vectors."""
+
     def encode(self, texts: Sequence[str]) -> Vectors:
         """One L2-normalised float32 row per text, in the order given."""
 

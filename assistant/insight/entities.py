@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from assistant.insight.dates import dates
+from assistant.insight.names import Names
+from assistant.language import fold
 from assistant.values import Entity
 
 MAX_CHARS = 8_000
 MAX_ENTITIES = 32
-MAX_NAMES = 5_000
 
 EMAIL = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}(?![A-Za-z])", re.ASCII
@@ -61,30 +62,17 @@ class EntityFinder:
     """Finds what messages name; ``names`` are the products and other things the knowledge base knows."""
 
     def __init__(self, names: Sequence[str] = ()) -> None:
-        known = sorted({name.strip() for name in names if len(name.strip()) > 1}, key=len, reverse=True)[:MAX_NAMES]
-        self._canonical = {name.casefold(): name for name in known}
-        self._names = re.compile("|".join(map(_whole, known)), re.I) if known else None
+        self._names = Names(names)
 
     def find(self, text: str) -> tuple[Entity, ...]:
-        """The entities in the order they stand in the text."""
-        said = text[:MAX_CHARS]
+        """The entities in the order they stand in the text, with values in half width."""
+        said = fold(text[:MAX_CHARS])
         chosen: list[Entity] = []
-        for finder in (*FINDERS, self._named):
+        for finder in (*FINDERS, self._names.find):
             for entity in finder(said):
                 if len(chosen) < MAX_ENTITIES and all(entity.end <= o.start or entity.start >= o.end for o in chosen):
                     chosen.append(entity)
         return tuple(sorted(chosen, key=lambda entity: entity.start))
-
-    def _named(self, text: str) -> Iterator[Entity]:
-        for match in self._names.finditer(text) if self._names else ():
-            value = self._canonical.get(match.group().casefold(), match.group())
-            yield Entity("product", value, match.start(), match.end())
-
-
-def _whole(name: str) -> str:
-    """A name as an expression: Latin ones only as whole words, Chinese ones anywhere."""
-    latin = name[0].isascii() and name[0].isalnum(), name[-1].isascii() and name[-1].isalnum()
-    return rf"{r'(?<![A-Za-z0-9])' if latin[0] else ''}{re.escape(name)}{r'(?![A-Za-z0-9])' if latin[1] else ''}"
 
 
 def _emails(text: str) -> Iterator[Entity]:

@@ -1,62 +1,72 @@
-"""What the assistant notes of every message before it answers: mood, urgency, entities, intent, concern.
+"""What the assistant notes of every message before it answers: mood, urgency, entities, concern.
 
 The dialogue's `Reader`. It never answers and never remembers; each note is a pure function of the message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from assistant.insight.concerns import concern_of
 from assistant.insight.encoding import EncoderPair
 from assistant.insight.entities import EntityFinder
-from assistant.insight.intents import IntentHead
 from assistant.insight.semantic import ConcernHead
 from assistant.insight.sentiment import sentiment_of
 from assistant.insight.urgency import urgency_of
+from assistant.language import fold
 from assistant.values import Reading
+
+TenantNames = Callable[[str], Sequence[str]]
+"""The names that a tenant's knowledge base knows; the main tenant is the empty string."""
 
 
 class MessageReader:
     """Reads messages. Blocking (about 10 ms, most of it the encoders) and thread-safe.
 
-    Without a ``head`` only what is said outright is of concern; without ``intents`` no intent is noted.
+    Without a ``head`` only what is said outright is of concern. ``names`` gives the things a tenant's customers name,
+    as they are now: the same object for as long as they have not changed.
     """
 
-    def __init__(
-        self,
-        head: ConcernHead | None = None,
-        *,
-        names: Sequence[str] = (),
-        intents: IntentHead | None = None,
-        intent_floor: float = 0.6,
-    ) -> None:
+    def __init__(self, head: ConcernHead | None = None, *, names: TenantNames | None = None) -> None:
         self._head = head
-        self._entities = EntityFinder(names)
-        self._intents = intents
-        self._intent_floor = intent_floor
+        self._names = names or _no_names
+        self._finders: dict[str, tuple[Sequence[str], EntityFinder]] = {}
 
     @classmethod
     def fit(
-        cls, encoders: EncoderPair, *, names: Sequence[str] = (), intents: IntentHead | None = None
+        cls,
+        encoders: EncoderPair,
+        *,
+        names: TenantNames | None = None,
+        kept: Path | None = None,
     ) -> MessageReader:
-        """A reader with both encoders; fitting takes a second or two. ``names`` are the products customers name."""
-        return cls(ConcernHead.fit(encoders), names=names, intents=intents)
+        """A reader with both encoders.
 
-    def read(self, text: str, *, language: str) -> Reading:
-        """What can be noted of a customer's message."""
+        Fitting takes a second where the folder ``kept`` has the seeds' vectors from another start, else some seconds.
+        """
+        return cls(ConcernHead.fit(encoders, kept=kept), names=names)
+
+    def read(self, text: str, *, language: str, tenant: str = "") -> Reading:
+        """What can be noted of a customer's message; entities stand where they stand in ``text`` as it was written."""
+        text = fold(text)
         concern, score = concern_of(text, language=language, head=self._head)
         return Reading(
             sentiment=sentiment_of(text),
             urgency=urgency_of(text),
-            intent=self._intent(text, language),
-            entities=self._entities.find(text),
+            entities=self._finder(tenant).find(text),
             concern=concern,
             concern_score=score,
         )
 
-    def _intent(self, text: str, language: str) -> str | None:
-        if self._intents is None or not text.strip():
-            return None
-        guess = self._intents.guess([text], language=language)[0]
-        return "+".join(sorted(guess.labels)) or None if guess.scope >= self._intent_floor else None
+    def _finder(self, tenant: str) -> EntityFinder:
+        """What finds the tenant's names, made anew where an index has brought others."""
+        names = self._names(tenant)
+        known = self._finders.get(tenant)
+        if known is None or known[0] is not names:
+            known = self._finders[tenant] = (names, EntityFinder(names))
+        return known[1]
+
+
+def _no_names(tenant: str) -> Sequence[str]:
+    return ()

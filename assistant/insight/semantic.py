@@ -1,8 +1,9 @@
 """How near a message comes to what must not be answered like any other: a linear head on the sentence encoders.
 
 Multinomial logistic regression over the vectors of our own sentences in ``seeds/``, fitted when the server starts
-(about a second): no weights lie in the repository, any encoder can be configured, and a company adds a sentence
-where the head errs. `tests/benchmarks/calibrate_safety.py` measures it and tunes the thresholds in `concerns`.
+(under a second once `kept` has the sentences' vectors): no weights lie in the repository, any encoder can be
+configured, and a company adds a sentence where the head errs. `tests/benchmarks/calibrate_safety.py` measures it and
+tunes the thresholds in `concerns`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from assistant.insight.encoding import EncoderPair, Vectors
+from assistant.insight.kept import keeping
 from assistant.values import Concern
 
 ORDINARY = "ordinary"
@@ -49,10 +53,17 @@ class ConcernHead:
         self._models = models
 
     @classmethod
-    def fit(cls, encoders: EncoderPair) -> ConcernHead:
-        """Fit one model for each language with seeds, and one on all of them for every other language."""
-        models = {language: _fit(encoders, (language,), language) for language in SEED_LANGUAGES}
-        return cls(encoders, models | {ANY_LANGUAGE: _fit(encoders, SEED_LANGUAGES, ANY_LANGUAGE)})
+    def fit(cls, encoders: EncoderPair, *, kept: Path | None = None) -> ConcernHead:
+        """Fit one model for each language with seeds, and one on all of them for every other language.
+
+        The seeds' vectors are read from the folder ``kept`` where they lie there, and written to it where not.
+        """
+        once, vectors = keeping(encoders, kept)
+        models = {language: _fit(once, (language,), language) for language in SEED_LANGUAGES}
+        models[ANY_LANGUAGE] = _fit(once, SEED_LANGUAGES, ANY_LANGUAGE)
+        for one in vectors:
+            one.store()
+        return cls(encoders, models)
 
     def resemblance(self, text: str, *, language: str) -> Resemblance:
         """What ``text`` resembles most; of a long one its beginning or its end, whichever is worse."""
@@ -90,7 +101,9 @@ def _fit(encoders: EncoderPair, languages: Sequence[str], key: str) -> LogisticR
     ]
     features = encoders.features([text for text, _ in labelled], language=key)
     model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=MAX_ITERATIONS)
-    return model.fit(features, [label for _, label in labelled])
+    # The products are so small that more threads only wait for each other: 0.1 s on one, 3 s on two busy ones.
+    with threadpool_limits(1):
+        return model.fit(features, [label for _, label in labelled])
 
 
 def _judge(model: LogisticRegression, features: Vectors) -> list[Resemblance]:

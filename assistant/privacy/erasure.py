@@ -58,6 +58,9 @@ class Log(Protocol):
     async def forget(self, *, visitor_id: str | None = None, conversation_ids: Sequence[str] = ()) -> int:
         """Delete the rows of other tables; gives how many."""
 
+    async def forget_lapsed(self, before: str) -> int:
+        """Delete identities of whom nothing is left since this time, a batch of them; gives how many rows."""
+
     async def scrub(self, *, rebuild: bool) -> bool:
         """Take the bytes out of the files; False where somebody still reads them."""
 
@@ -137,7 +140,7 @@ class Eraser:
         return waiting
 
     async def retain(self, before: str) -> Erasure:
-        """Erase conversations whose last event is older than this time, batch by batch."""
+        """Erase conversations whose last event is older than this time, batch by batch; then who had them."""
         erasure = Erasure()
         async with self._alone():
             for _ in range(MAX_BATCHES):
@@ -146,9 +149,20 @@ class Eraser:
                     break
                 erasure += await self._erase_conversations(batch)
                 await asyncio.sleep(PAUSE_S)
-            if erasure.num_conversations:
+            erasure += await self._forget_lapsed(before)
+            if erasure.num_conversations or erasure.num_rows:
                 erasure = replace(erasure, is_whole=await self._log.scrub(rebuild=False))
         return erasure
+
+    async def _forget_lapsed(self, before: str) -> Erasure:
+        num_rows = 0
+        for _ in range(MAX_BATCHES):
+            num_now = await self._log.forget_lapsed(before)
+            if not num_now:
+                break
+            num_rows += num_now
+            await asyncio.sleep(PAUSE_S)
+        return Erasure(num_rows=num_rows)
 
     async def _erase(self, visitor_id: str) -> Erasure:
         log = self._log

@@ -60,7 +60,7 @@ class Retention:
         """Finish what was broken off, and erase what is too old."""
         resumed = await self._eraser.resume()
         erased = await self._eraser.retain(cutoff(self._days, clock=self._clock)) if self._days else Erasure()
-        if resumed or erased.num_conversations:
+        if resumed or erased.num_conversations or erased.num_rows:
             log.info(
                 "retention",
                 visitors_resumed=len(resumed),

@@ -109,10 +109,10 @@ _ACROSS_OF_TWO = Curve(10.44, 0.00, 25.69, 0.00, -7.95)
 CURVES: Mapping[Situation, Curve] = MappingProxyType(
     {
         Situation((_MINILM,), "en", "question"): Curve(3.58, 1.96, 6.56, 1.07, -8.14),
-        Situation((_MINILM, _E5), "en", "taught"): Curve(3.66, 1.30, 14.58, 1.75, -11.99, LAPSE, 0.475),
+        Situation((_MINILM, _E5), "en", "taught"): Curve(3.66, 1.30, 14.58, 1.75, -11.99, LAPSE, 0.52),
         Situation((_MINILM, _E5), "en", "text"): Curve(1.22, 7.64, 7.32, 1.66, -9.13),
         Situation((_USE, _E5), "zh", "question"): Curve(2.88, 4.82, 13.72, 0.43, -6.12),
-        Situation((_USE, _E5), "zh", "taught"): Curve(8.11, 0.50, 23.96, 1.88, -18.66, LAPSE, 0.535),
+        Situation((_USE, _E5), "zh", "taught"): Curve(8.11, 0.50, 23.96, 1.88, -18.66, LAPSE, 0.58),
         Situation((_E5,), "zh", "text"): _CHINESE_TEXT,
         Situation((_USE, _E5), "other", "question"): _OTHER_QUESTION,
         Situation((_USE, _E5), "other", "taught"): _OTHER_QUESTION,

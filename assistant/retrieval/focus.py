@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assistant.language import HAN_RANGES
 from assistant.retrieval.entries import Entry
 from assistant.retrieval.lexical import fold
 from assistant.retrieval.table import Numbers
@@ -32,7 +33,9 @@ MAX_CONTEXT_TEXTS = 16
 MAX_CONTEXT_CHARS = 1_000
 MIN_NAME_CHARS = 2
 
-_UNIT = re.compile(r"[㐀-䶿一-鿿豈-﫿]|[^\W_㐀-䶿一-鿿豈-﫿]+")
+_UNIT = re.compile(rf"[{HAN_RANGES}]|[^\W_{HAN_RANGES}]+")
+
+_BETWEEN_HAN = re.compile(rf"(?<=[{HAN_RANGES}]) (?=[{HAN_RANGES}])")
 
 Units = tuple[str, ...]
 """A text as it is compared: words, and Chinese characters one by one."""
@@ -50,12 +53,13 @@ class _Reading:
 
 
 class Focus:
-    """The named things of one tenant's entries."""
+    """The named things of one tenant's entries; ``names`` are what they are called, in lower case."""
 
     def __init__(self, entries: Sequence[Entry], numbers: Sequence[int]) -> None:
         """``numbers`` are what the entries are known by, ascending."""
         self._things = _things(entries, numbers)
         self._lengths = sorted({len(name) for name in self._things}, reverse=True)
+        self.names = tuple(map(_written, self._things))
 
     def __len__(self) -> int:
         return len(self._things)
@@ -81,6 +85,11 @@ class Focus:
                 if len(name) == length and name in self._things:
                     return name
         return None
+
+
+def _written(name: Units) -> str:
+    """A name as it is written: words apart, Chinese characters together."""
+    return _BETWEEN_HAN.sub("", " ".join(name))
 
 
 def units_of(text: str) -> Units:

@@ -120,6 +120,10 @@ class _Reader(HTMLParser):
         else:
             self._end_block(tag)
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Pass over ``<![...>`` as browsers do (HTML Living Standard, 13.2.5.42); the parser's own raises for most."""
+        return self.parse_bogus_comment(i)
+
     def _start_block(self, tag: str, attributes: dict[str, str | None]) -> None:
         if match := _HEADING.fullmatch(tag):
             self._flush()

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import rjieba
 from bm25s.stopwords import STOPWORDS_EN
 
-from assistant.language import simplify
+from assistant.language import HAN, HAN_RANGES, simplify
 
 Scores = npt.NDArray[np.float32]
 
@@ -28,8 +28,7 @@ LENGTH_PENALTY = 0.4
 MAX_QUERY_TERMS = 256
 
 _CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
-_TERM = re.compile(r"[㐀-䶿一-鿿豈-﫿]+|[^\W_㐀-䶿一-鿿豈-﫿]+(?:'[a-z]+)?")
-_HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+_TERM = re.compile(rf"[{HAN_RANGES}]+|[^\W_{HAN_RANGES}]+(?:'[a-z]+)?")
 _ENGLISH_STOP = frozenset(STOPWORDS_EN)
 _CHINESE_STOP = frozenset(
     """
@@ -91,7 +90,7 @@ class LexicalIndex:
 
 
 def _terms_of(run: str) -> Iterator[str]:
-    if _HAN.match(run):
+    if HAN.match(run):
         yield from _chinese_terms(run)
     elif run not in _ENGLISH_STOP:
         yield _stem(run)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from assistant.language import HAN_RANGES
 from assistant.retrieval.embedding import Role
 from assistant.retrieval.entries import Entry
 from assistant.retrieval.fusion import Form
@@ -28,7 +29,7 @@ MAX_PIECES = 32
 """Longer texts are cut into longer pieces, so that one document does not fill the index."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])|\n+")
-_UNIT = re.compile(r"[㐀-䶿一-鿿豈-﫿]|[^\W_㐀-䶿一-鿿豈-﫿]+")
+_UNIT = re.compile(rf"[{HAN_RANGES}]|[^\W_{HAN_RANGES}]+")
 
 
 @dataclass(frozen=True, slots=True)

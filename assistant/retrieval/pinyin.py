@@ -18,12 +18,12 @@ import rjieba
 from pypinyin import lazy_pinyin
 from pypinyin.constants import PINYIN_DICT
 
-from assistant.language import simplify
+from assistant.language import HAN_RANGES, simplify
 from assistant.retrieval.spelling import is_english
 
-HAN = re.compile(r"[一-鿿]+")
+HAN = re.compile(rf"[{HAN_RANGES}]+")
 # Characters and syllables of one word: "发piao", "tui huo".
-SOUNDS = re.compile(r"[一-鿿]*[a-z]+(?:[ '’]?(?:[a-z]+|[一-鿿]+))*", re.IGNORECASE)
+SOUNDS = re.compile(rf"[{HAN_RANGES}]*[a-z]+(?:[ '’]?(?:[a-z]+|[{HAN_RANGES}]+))*", re.IGNORECASE)
 GRAMMAR = frozenset(
     "的地得了着过吗呢吧啊呀嘛么是在有和与及就都也还把被让给对从到为以于之而其我你您他她它们咱这那哪谁几多少"
     "不没别只才再又很太最更会能要想可该应上下里外中前后左右来去时候年月日天个一二两三四五六七八九十百千万"
@@ -33,7 +33,7 @@ MIN_CHARS, MAX_CHARS = 2, 4
 MAX_QUERY_CHARS = 200
 MAX_SYLLABLE = 6
 
-_PIECE = re.compile(r"[a-z]+|[一-鿿]")
+_PIECE = re.compile(rf"[a-z]+|[{HAN_RANGES}]")
 _VOWEL = re.compile(r"[aeiouü]")
 
 Syllables = tuple[str, ...]

@@ -127,6 +127,11 @@ class FaqRetriever:
         entry = self._snapshot.entry(tenant, entry_id, language)
         return _passage(entry) if entry else None
 
+    def names(self, tenant: str) -> Sequence[str]:
+        """The things of which the tenant's entries say the same, one by one: its branches, its products."""
+        focus = self._snapshot.focuses.get(tenant)
+        return focus.names if focus else ()
+
     def replace_index(self, index: FaqIndex) -> None:
         """Search ``index`` from now on; searches that run finish on the old one.
 

@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from assistant.errors import KnowledgeError
-from assistant.language import fold
+from assistant.language import primary_language
 from assistant.retrieval.entries import LANGUAGE, Entry, derived_id, problem
 from assistant.retrieval.files import read_text
 from assistant.retrieval.outline import readable
@@ -49,6 +49,8 @@ COLUMNS = {
     "source": ("source", "来源"),
 }
 """How the columns of a ``.csv`` may be headed."""
+
+BEGIN_WITH = "Begin with: question,answer,id,lang,also,tags"
 
 _TAG_SEPARATOR = re.compile(r"[,，、;；|]")
 
@@ -172,7 +174,7 @@ def entry_of(placed: PlacedRow, path: Path, source: str, folder_language: str) -
 
 def language_of(placed: PlacedRow, path: Path, folder_language: str) -> str:
     """The row's own language, or its folder's. Raises `KnowledgeError` where neither says one."""
-    language = fold(placed.row.lang) if placed.row.lang else folder_language
+    language = primary_language(placed.row.lang) if placed.row.lang else folder_language
     if not LANGUAGE.fullmatch(language):
         cause = f"the language {placed.row.lang!r} is no ISO 639-1 code" if placed.row.lang else "it has no 'lang'"
         raise problem(path, placed.line, cause, "Write such as en or zh, or put the file into a folder of that name.")
@@ -191,7 +193,7 @@ def _json_rows(text: str, path: Path, problems: list[KnowledgeError]) -> Iterato
 def _csv_rows(text: str, path: Path, problems: list[KnowledgeError]) -> Iterator[tuple[Row, int]]:
     fields, delimiter = _header(text, path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    next(reader)
+    _first_line(reader, path)
     while True:
         line = reader.line_num + 1
         try:
@@ -212,10 +214,17 @@ def _header(text: str, path: Path) -> tuple[list[str], str]:
     """Which field each column holds, and what parts the columns."""
     first = text.split("\n", 1)[0]
     for delimiter in (",", ";", "\t"):
-        fields = [_field(cell) for cell in next(csv.reader([first], delimiter=delimiter), [])]
+        fields = [_field(cell) for cell in _first_line(csv.reader([first], delimiter=delimiter), path)]
         if {"question", "answer"} <= set(fields):
             return fields, delimiter
-    raise problem(path, 1, "the first line does not name the columns", "Begin with: question,answer,id,lang,also,tags")
+    raise problem(path, 1, "the first line does not name the columns", BEGIN_WITH)
+
+
+def _first_line(reader: Iterator[list[str]], path: Path) -> list[str]:
+    try:
+        return next(reader, [])
+    except csv.Error as error:
+        raise problem(path, 1, f"the first line cannot be read: {error}", BEGIN_WITH) from error
 
 
 def _field(heading: str) -> str:

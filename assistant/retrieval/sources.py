@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from assistant.errors import KnowledgeError
+from assistant.faults import report
 from assistant.retrieval.documents import DOCUMENT_SUFFIXES, read_document
 from assistant.retrieval.entries import LANGUAGE, Entry, EntryKey, Knowledge, problem
 from assistant.retrieval.faq_markdown import read_faq
@@ -110,15 +111,22 @@ def list_files(root: Path, problems: list[KnowledgeError]) -> Iterator[Path]:
 
 
 def read_files(paths: Iterable[Path], root: Path, *, tenant: str = "", prefix: str = "") -> Reading:
-    """Read these files; entries name them by their place under ``root`` with ``prefix`` before it."""
+    """Read these files; entries name them by their place under ``root`` with ``prefix`` before it.
+
+    Whatever goes wrong with one is a problem of this file alone.
+    """
     reading = Reading()
     for path in paths:
         try:
+            _check_name(path)
             for entry, line in _read_file(path, path.relative_to(root), tenant, reading):
                 named = replace(entry, tenant=tenant, source=prefix + entry.source)
                 _keep(named, line, path, reading)
         except KnowledgeError as error:
             reading.problems.append(error)
+        except Exception as error:  # readers are other people's code too, and one file must not stop the others
+            report("knowledge.reader_broken", error, suffix=path.suffix)
+            reading.problems.append(_unexpected(path, error))
     return reading
 
 
@@ -129,6 +137,20 @@ def nothing_found(root: Path, problems: list[KnowledgeError]) -> KnowledgeError:
         f"The knowledge base {root} holds no entry.{first}",
         fix="Add a file such as en/returns.md with '# Returns' and '## How do I return an item?' and an answer.",
     )
+
+
+def _check_name(path: Path) -> None:
+    """Entries are called after their file, and what they are called has to be text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = Path(os.fsencode(path).decode("utf-8", "backslashreplace"))
+        raise problem(shown, None, "its name is not UTF-8", "Give it another one.") from error
+
+
+def _unexpected(path: Path, error: Exception) -> KnowledgeError:
+    cause = f"it cannot be read ({type(error).__name__})"
+    return problem(path, None, cause, "Save it again, or in another format; the other files were read.")
 
 
 def _read_file(path: Path, source: Path, tenant: str, reading: Reading) -> Iterator[tuple[Entry, int]]:

@@ -19,6 +19,7 @@ WORD = re.compile(r"[A-Za-z]+")
 MIN_LETTERS = 3
 ONE_EDIT_LETTERS = 4
 TWO_EDITS_LETTERS = 6
+MAX_LETTERS = 40  # longer than any word; looking one up takes time by the square of its length
 MAX_WORDS = 60
 
 
@@ -41,7 +42,7 @@ class Speller:
     def _corrected(self, word: str) -> str:
         lowered = word.lower()
         edits = 2 if len(word) >= TWO_EDITS_LETTERS else 1
-        if len(word) < ONE_EDIT_LETTERS or lowered in self._vocabulary or is_english(lowered):
+        if not ONE_EDIT_LETTERS <= len(word) <= MAX_LETTERS or lowered in self._vocabulary or is_english(lowered):
             return word
         near = self._near.lookup(lowered, Verbosity.TOP, max_edit_distance=edits)
         return near[0].term if near else word

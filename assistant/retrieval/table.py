@@ -106,8 +106,9 @@ class VectorTable:
             return _directions(rows, offsets)
         if self._mean_vectors is None:
             filled = self._starts[:-1] < self._starts[1:]
-            self._mean_vectors = np.zeros((len(filled), self.dimension), dtype=np.float32)
-            self._mean_vectors[filled] = _directions(self._flat, self._starts[:-1][filled])
+            means = np.zeros((len(filled), self.dimension), dtype=np.float32)
+            means[filled] = _directions(self._flat, self._starts[:-1][filled])
+            self._mean_vectors = means  # last: other threads read it
         chosen: Vectors = self._mean_vectors[entries]
         return chosen
 

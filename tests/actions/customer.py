@@ -61,6 +61,7 @@ class Customer:
     locale: str = "en"
     steps: list[Action] = field(default_factory=list)
     replies: list[Reply | None] = field(default_factory=list)
+    user_id: str | None = None
     earlier: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     past: list[Decision] = field(default_factory=list)
@@ -101,6 +102,7 @@ class Customer:
             said=tuple(self.said),
             past=tuple(self.past),
             actions=tuple(self.steps),
+            user_id=self.user_id,
         )
 
     async def _record(self, step: Action) -> None:

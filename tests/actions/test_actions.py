@@ -110,10 +110,7 @@ async def test_details_the_customer_wrote_before_are_offered_and_not_taken(
 @pytest.mark.parametrize("text", ["LO10000001 other@example.com", "LO99999999 anna@example.com"])
 async def test_wrong_details_tell_nothing_and_not_whether_the_order_exists(customer: Customer, text: str) -> None:
     answer = await customer.hears(f"order status {text}")
-    assert answer == (
-        "I found no order with this number and this e-mail address together. "
-        "Please check both and send me the right ones."
-    )
+    assert answer == "I found no order of yours that fits these details. Please check them and send me the right ones."
     assert customer.steps[-1].error == "not_found"
     assert customer.steps[-1].result is None
 
@@ -481,9 +478,16 @@ async def test_an_action_of_the_main_brand_is_its_customers(shop: Settings, call
     assert "e-mail" in await customer.hears("LO10000001")
 
 
-async def test_a_matcher_may_see_more_than_the_words(shop: Settings, caller: ScriptedCaller) -> None:
-    def alike(text: str, example: str) -> float:
-        return 0.9 if "gone missing" in text and "where is my parcel" in example else 0.0
+async def test_a_yes_after_an_aside_counts_where_the_reminder_showed_the_same(customer: Customer) -> None:
+    await customer.says(RETURN_EN)
+    read_back = customer.last.text
+    await customer.says("What are your opening hours?", answered=f"From 9 to 18.\n\nShall we go on? {read_back}")
+    await customer.says("yes")
+    assert "confirmed" in customer.statuses
 
-    customer = Customer(Actions(shop, caller, matcher=alike, today=lambda: TODAY))
-    assert "order number" in await customer.hears("the thing has gone missing")
+
+async def test_a_yes_after_an_aside_without_a_reminder_does_nothing(customer: Customer) -> None:
+    await customer.says(RETURN_EN)
+    await customer.says("What are your opening hours?")
+    await customer.says("yes")
+    assert "confirmed" not in customer.statuses

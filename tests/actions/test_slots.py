@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from assistant.actions.consent import asks, cancels, is_no, is_yes
-from assistant.actions.dates import find_date
 from assistant.actions.folding import fold
 from assistant.actions.results import pick, tell
 from assistant.actions.slots import read
 from assistant.config import FieldSettings, SlotSettings
+from assistant.insight.dates import find_date
 from assistant.values import Entity
 from tests.actions.customer import TODAY, shipped_settings
 
@@ -93,6 +93,11 @@ def test_phone_numbers_are_found(text: str, number: str | None) -> None:
         ("3月20日", "2026-03-20"),
         ("2026年3月20号", "2026-03-20"), ("明天下午", "2026-03-12"), ("后天", "2026-03-13"), ("大后天", "2026-03-14"),
         ("周五", "2026-03-13"), ("下周一", "2026-03-16"), ("上週五", "2026-03-06"), ("这周日", "2026-03-15"),
+        ("三月十五号", "2026-03-15"), ("三月二十日", "2026-03-20"), ("明日", "2026-03-12"), ("今日", "2026-03-11"),
+        ("３月２０日", "2026-03-20"), ("in three days", "2026-03-14"), ("in a week", "2026-03-18"),
+        ("two days ago", "2026-03-09"), ("三天后", "2026-03-14"), ("下周三", "2026-03-18"), ("下週三", "2026-03-18"),
+        ("last Wednesday", "2026-03-04"), ("this Wednesday", "2026-03-11"), ("on Fri, please", "2026-03-13"),
+        ("I sat on the sofa", None), ("Sun lamp", None), ("最后天气不好", None), ("每周三", None),
         ("31 February", None), ("2026-13-01", None), ("someday", None), ("version 1.2.3", None),
     ],
 )  # fmt: skip

@@ -38,9 +38,10 @@ async def messages(http: aiohttp.ClientSession, child: Child, options: argparse.
     before = await child.vitals(http)
     measured = await talk(customers, per_s=options.rate, for_s=options.seconds)
     after = await child.vitals(http)
-    cpu = (after["cpu_s"] - before["cpu_s"]) / options.seconds
+    cpu_s = after["cpu_s"] - before["cpu_s"]
+    cpu, per_message_ms = cpu_s / options.seconds, 1_000 * cpu_s / len(measured.answer_ms)
     print(f"{len(customers)} sockets, {options.rate:.0f} messages/s for {options.seconds:.0f} s: {measured}")
-    print(f"longest stall {after['stall_ms']} ms, {cpu:.2f} of a core")
+    print(f"longest stall {after['stall_ms']} ms, {cpu:.2f} of a core, {per_message_ms:.2f} ms of it for each message")
 
 
 async def soak(http: aiohttp.ClientSession, child: Child, options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from assistant.conversation.agents import Agent, Agents
 from assistant.conversation.agents_tables import agents as agents_table
 from assistant.conversation.database import Database
 from assistant.errors import AccountError
+from tests.databases import opened
 
 pytestmark = pytest.mark.unit
 
@@ -29,8 +30,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}")
-    await database.open()
+    database = await opened(f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}")
     yield database
     await database.close()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,20 +16,27 @@ from sqlalchemy import Connection
 from assistant.conversation.bus import Bus
 from assistant.conversation.database import Database
 from assistant.conversation.events import (
+    KIND_OF,
+    Action,
     Citation,
     ConversationId,
     Feedback,
+    Insight,
     Message,
     NewEvent,
     Opened,
     PromptPassage,
     State,
+    from_record,
     public_record,
+    to_record,
 )
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.tables import metadata
 from assistant.conversation.visitors import Visitors
 from assistant.errors import IdempotencyConflict, StorageError, UnknownConversation
+from assistant.values import Entity
+from tests.databases import opened
 
 pytestmark = pytest.mark.unit
 C = ConversationId("c_1")
@@ -39,8 +48,7 @@ def said(text: str, *, client_msg_id: str | None = None, message_id: str = "m_1"
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}")
-    await database.open()
+    database = await opened(f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}")
     yield database
     await database.close()
 
@@ -126,6 +134,21 @@ async def test_what_was_appended_survives_a_restart(tmp_path: Path, log: Convers
     [event] = await ConversationLog(again, Bus()).public_events(C)
     assert event.payload == answer
     await again.close()
+
+
+def test_a_record_is_what_the_dataclass_holds_and_gives_it_back() -> None:
+    citation = Citation("return-item", "Return?", "en/returns.md", "en", "Log in", 10, 16, 0, 6)
+    passage = PromptPassage("return-item", "Return?", "Log in")
+    entity = Entity("order_number", "A-1", 0, 3)
+    payloads = [
+        said("hi", citations=(citation,), passages=(passage,), quick_replies=("yes",), timings_ms={"search": 1.0}),
+        Insight("m_1", "neutral", "low", entities=(entity,)),
+        Action("track", "succeeded", {"order": "A-1"}, "key", result={"state": "sent"}),
+        State("human", assignee="Mia", assignee_id="a_1"),
+    ]
+    for payload in payloads:
+        assert to_record(payload) == asdict(payload)
+        assert from_record(KIND_OF[type(payload)], json.loads(json.dumps(to_record(payload)))) == payload
 
 
 async def test_a_visitor_sees_no_private_field() -> None:

@@ -14,6 +14,7 @@ from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.manager import DialogueManager, Speaker
 from assistant.dialogue.responder import Responder
+from tests.databases import opened
 from tests.dialogue.scripted import WINDOW, FixedReader, FixedRetriever, ScriptedGenerator, hit
 
 
@@ -57,8 +58,7 @@ class Shop:
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     settings = Settings(data_dir=tmp_path, dialogue={"max_turns": 6}, handoff={"email": "help@oak.example"})
-    database, bus = Database(settings.log_url), Bus()
-    await database.open()
+    database, bus = await opened(settings.log_url), Bus()
     log = ConversationLog(database, bus)
     visitor, _ = await Visitors(database).add("default")
     generator, retriever = ScriptedGenerator(), FixedRetriever({"return": [hit(WINDOW, 0.6)]})

@@ -75,7 +75,7 @@ class FixedReader:
 
     reading: Reading = field(default_factory=Reading)
 
-    def read(self, text: str, *, language: str) -> Reading:
+    def read(self, text: str, *, language: str, tenant: str = "") -> Reading:
         return self.reading
 
 

@@ -31,6 +31,16 @@ def test_one_more_than_the_places_is_refused_until_one_is_given_back() -> None:
     assert places.num_taken == 2
 
 
+async def test_turns_that_run_and_turns_that_wait_are_told_apart() -> None:
+    places = admission(max_running=1)
+    taken = [places.reserve(C1), places.reserve(C2)]
+    async with places.running():
+        assert (places.num_taken, places.num_running, places.num_waiting) == (2, 1, 1)
+    for place in taken:
+        place.free()
+    assert (places.num_taken, places.num_running, places.num_waiting) == (0, 0, 0)
+
+
 def test_one_conversation_cannot_take_all_places() -> None:
     places = admission(max_turns=100)
     for _ in range(MAX_WAITING_PER_CONVERSATION):
@@ -39,6 +49,33 @@ def test_one_conversation_cannot_take_all_places() -> None:
         places.reserve(C1)
     places.reserve(C2)
     assert places.holds(C2)
+
+
+def test_one_address_has_its_share_of_the_places_and_leaves_the_rest() -> None:
+    places = admission(max_turns=40, address_share=0.25)
+    mine = [places.reserve(ConversationId(f"c_{number}"), ["192.0.2.1"]) for number in range(10)]
+    with pytest.raises(Busy):
+        places.reserve(C1, ["192.0.2.1"])
+    places.reserve(C1, ["192.0.2.2"])
+    places.reserve(C2)
+    mine[0].free()
+    places.reserve(C1, ["192.0.2.1"])
+
+
+def test_an_address_may_have_four_places_however_few_there_are() -> None:
+    places = admission(max_turns=8, address_share=0.01)
+    for number in range(4):
+        places.reserve(ConversationId(f"c_{number}"), ["192.0.2.1"])
+    with pytest.raises(Busy):
+        places.reserve(C1, ["192.0.2.1"])
+
+
+def test_a_wider_network_has_twice_the_share_of_an_address() -> None:
+    places, wide = admission(max_turns=40), "2001:db8::/48"
+    for number in range(20):
+        places.reserve(ConversationId(f"c_{number}"), [f"2001:db8:0:{number:x}::/64", wide])
+    with pytest.raises(Busy):
+        places.reserve(C1, ["2001:db8:0:ff::/64", wide])
 
 
 def test_what_was_acknowledged_before_gets_a_place_beyond_the_bounds() -> None:

@@ -67,6 +67,7 @@ def test_a_probe_that_fails_opens_it_for_another_pause(breaker: Breaker, clock: 
     assert breaker.state == "open"
     clock.now = 60
     assert breaker.state == "half_open"
+    assert breaker.num_openings == 2
 
 
 def test_a_probe_that_shows_nothing_lets_the_next_one_try(breaker: Breaker, clock: Clock) -> None:

@@ -29,6 +29,12 @@ pytestmark = pytest.mark.unit
         (["How long can I return a lamp?"], "no, I meant shoes", "How long can I return a lamp? shoes"),
         (["灯可以退多久？"], "不是，我问的是鞋子", "灯可以退多久？ 鞋子"),
         (["How long can I return a lamp?"], "No, I mean when do I get my money back?", "when do I get my money back?"),
+        (
+            ["Do you ship it?"],
+            "Sorry I meant how do I pay by invoice at the checkout",
+            "how do I pay by invoice at the checkout",
+        ),
+        (["How do I cancel?"], "oops no not the order, the newsletter", "How do I cancel? the newsletter"),
         (["怎么退货？"], "不对，我想问的是怎么查询物流信息", "怎么查询物流信息"),
     ],
 )
@@ -43,6 +49,14 @@ def test_a_follow_up_takes_the_last_question_with_it(earlier: list[str], questio
         "运费是多少？",
         "订单多久能发货呢，我已经等了一个星期了",
         "Where is my parcel",
+        "Is it possible to pay by invoice?",
+        "What is this shop called?",
+        "Can I return the sofa that I bought?",
+        "Which one of the lamps is the brightest?",
+        "How long does it take to get a refund?",
+        "Wrong item delivered",
+        "No problem, how do I pay?",
+        "Not happy with the colour, where can I complain?",
     ],
 )
 def test_a_question_of_its_own_stays_as_it_is(question: str) -> None:

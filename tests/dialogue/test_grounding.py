@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assistant.dialogue.facts import LIST_MARK
 from assistant.dialogue.grounding import Grounds, Span, complete, sentences
+from assistant.retrieval.sources import load_knowledge
+from assistant.values import Passage
+from tests.conftest import REPOSITORY
 from tests.dialogue.scripted import STEPS_ZH, WINDOW, passage
+from tests.evaluation.mutations import MUTATIONS, mutated
 
 pytestmark = pytest.mark.unit
 
@@ -103,6 +108,137 @@ def test_a_number_the_customer_gave_may_be_repeated() -> None:
     assert judge(text, ["can I return order 4711?"]).supported
 
 
+TERMS = passage(
+    "terms",
+    "How do I return an item?",
+    "You can return an item within 14 days of delivery. Shipping costs 3.90 EUR. Vouchers are worth up to 1,000 EUR. "
+    "We are there Mon-Fri 9:00-18:00, Sat 10:00-16:00. Refunds take 5-8 working days.",
+)
+TERMS_ZH = passage(
+    "terms",
+    "如何退货？",
+    "签收后 14 天内可以退货。退货运费由我们承担。普通运费为 12 元。客服周一至周五 9:00–18:00 在线。"
+    "活动到三月十五号为止。",
+    "zh",
+)
+
+
+def is_supported(sentence: str, said: str = "") -> bool:
+    grounds = Grounds([TERMS, TERMS_ZH], [said] if said else [])
+    return grounds.judge(Span(sentence, 0, len(sentence))).supported
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "You can return an item within 14 days of delivery.",
+        "You can return an item within fourteen days of delivery.",
+        "Shipping costs EUR 3.9.",
+        "Shipping costs €3.90.",
+        "Vouchers are worth up to 1000 EUR.",
+        "Vouchers are worth up to a thousand euros.",
+        "We are there Monday to Friday 9 am to 6 pm.",
+        "Refunds take between 5 and 8 working days.",
+        "签收后十四天内可以退货。",
+        "签收后１４天内可以退货。",
+        "普通运费为十二元。",
+        "客服周一到周五9点至18点在线。",
+        "活动到 3 月 15 日为止。",
+    ],
+)
+def test_a_fact_counts_however_it_is_spelled(sentence: str) -> None:
+    assert is_supported(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "You can return an item within 14 weeks of delivery.",
+        "You can return an item within 14 years of delivery.",
+        "You can return an item within forty days of delivery.",
+        "You can return an item within fifty days of delivery.",
+        "You can return an item within a hundred days of delivery.",
+        "You can return 14 items of a delivery.",
+        "Shipping costs $3.90.",
+        "Shipping costs 3.90 dollars.",
+        "Refunds take 5 working days.",
+        "Refunds take 8 days.",
+        "We are there Sat 9:00-18:00.",
+        "We are there Mon-Sun 9:00-18:00.",
+        "签收后14周内可以退货。",
+        "签收后14个月内可以退货。",
+        "签收后四十天内可以退货。",
+        "普通运费为12欧元。",
+        "客服周一至周日9:00–18:00在线。",
+        "活动到四月十五号为止。",
+    ],
+)
+def test_a_fact_is_another_with_another_number_unit_currency_or_day(sentence: str) -> None:
+    assert not is_supported(sentence)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("Can I return within 60 days?", "You can return an item within 60 days."),
+        ("能退60天吗", "60天内可以退货。"),
+        ("Is shipping 1 EUR?", "Shipping costs 1 EUR."),
+        ("Can I return it until 3 March?", "You can return an item until 3 March."),
+        ("到3月3日还能退吗", "3月3日前可以退货。"),
+        ("Is http://lamps.example/pay your page?", "Return an item at http://lamps.example/pay within delivery."),
+    ],
+)
+def test_a_question_does_not_become_the_answer(said: str, sentence: str) -> None:
+    assert not is_supported(sentence, said)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("my order LO12345678, can it go back?", "You can return LO12345678 within 14 days of delivery."),
+        ("I ordered on 3 March, may I?", "You ordered on 3 March and can return an item within 14 days of delivery."),
+        ("我3月3日下单的，能退吗", "您3月3日下单的商品签收后14天内可以退货。"),
+        ("订单号 4711 能退吗", "订单号 4711 签收后14天内可以退货。"),
+    ],
+)
+def test_what_the_customer_called_their_order_by_may_be_repeated(said: str, sentence: str) -> None:
+    assert is_supported(sentence, said)
+    assert not is_supported(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "退货运费由顺丰承担。",
+        "退货运费由圆通承担。",
+        "签收后 14 天内可以找王建国退货。",
+        "签收后 14 天内可以寄到哈尔滨退货。",
+        "You can return an item with Art within 14 days of delivery.",
+    ],
+)
+def test_a_name_that_nobody_told_is_not_sent(sentence: str) -> None:
+    started = passage("start", "When do we start?", "We start at once.")
+    grounds = Grounds([TERMS, TERMS_ZH, started])
+    assert not grounds.judge(Span(sentence, 0, len(sentence))).supported
+
+
+def test_a_denial_alone_needs_a_passage_that_denies() -> None:
+    assert not judge_by("No.", passage("a", "Can I?", "You can return it for 30 days."))
+    assert judge_by("No.", passage("a", "Can I?", "You cannot return it."))
+
+
+def test_a_clause_denies_what_its_own_clause_in_the_passage_denies() -> None:
+    kept = passage("a", "Washing", "Cushions can be washed, but rugs cannot be washed. 靠垫可以水洗，地毯不能水洗。")
+    assert judge_by("Cushions can be washed.", kept)
+    assert judge_by("地毯不能水洗。", kept)
+    assert not judge_by("Rugs can be washed, and lamps cannot.", kept)
+    assert not judge_by("靠垫不能水洗。", kept)
+
+
+def judge_by(text: str, source: Passage) -> bool:
+    return Grounds([source]).judge(Span(text, 0, len(text))).supported
+
+
 def test_a_citation_quotes_the_source_to_the_letter() -> None:
     citation = judge("Shoes can be returned for 60 days.").citation
     assert citation is not None
@@ -144,3 +280,36 @@ def test_sentences_cover_the_text_in_order(text: str) -> None:
     assert all(text[span.start : span.end] == span.text for span in spans)
     assert "".join("".join(span.text.split()) for span in spans) == "".join(text.split())
     assert all(left.end <= right.start for left, right in itertools.pairwise(spans))
+
+
+# -- on the demo shop's own answers
+
+CURATED = [
+    Passage(entry.id, entry.question, entry.answer, entry.lang, entry.source, entry.source_start, entry.source_end)
+    for entry in load_knowledge(REPOSITORY / "knowledge_base").entries
+]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_curated_sentence_is_supported_by_its_own_entry(language: str) -> None:
+    grounds = [(told, Grounds([told])) for told in CURATED if told.lang == language]
+    judged = [(span.text, each.judge(span)) for told, each in grounds for span in sentences(told.text)]
+    assert len(judged) > 300
+    assert [text for text, verdict in judged if not verdict.supported] == []
+
+
+@pytest.mark.parametrize("kind", MUTATIONS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_mistake_in_a_curated_sentence_is_caught(language: str, kind: str) -> None:
+    entries = {f"{told.title}\n{told.text}": Grounds([told]) for told in CURATED if told.lang == language}
+    told = [
+        (span.text, language, f"{entry.title}\n{entry.text}")
+        for entry in CURATED
+        if entry.lang == language
+        for span in sentences(entry.text)
+        if not LIST_MARK.match(span.text)  # which number a step has is no fact
+    ]
+    wrong = list(mutated(told, kind))[::2]
+    caught = sum(not entries[source].judge(Span(sentence, 0, len(sentence))).supported for sentence, source in wrong)
+    assert len(wrong) >= 20
+    assert caught / len(wrong) >= 0.9

@@ -9,6 +9,7 @@ import pytest
 
 from assistant.config import GenerationSettings
 from assistant.dialogue.guarded import GuardedGenerator
+from assistant.dialogue.ladder import RUNGS, Ladder
 from assistant.dialogue.responder import Responder
 from assistant.dialogue.turn import Question
 from assistant.errors import GenerationError, ModelLate, ModelUnavailable, PromptTooLong, QueueFull
@@ -17,6 +18,7 @@ from tests.dialogue.conftest import Shop
 from tests.dialogue.scripted import HALT, ScriptedGenerator, Shown
 
 pytestmark = pytest.mark.unit
+SUPPORTED = "You can return shoes within 60 days."
 BROKEN = GenerationError("The model failed.")
 
 
@@ -109,7 +111,25 @@ async def test_closing_the_stream_frees_the_place() -> None:
 async def test_where_the_model_hangs_or_fails_the_curated_answer_is_given(shop: Shop, script: str) -> None:
     model = ScriptedGenerator([script])
     settings = shop.settings.generation.model_copy(update={"first_token_timeout_s": 0.02})
-    responder = Responder(shop.retriever, GuardedGenerator(model, settings), shop.settings)
+    ladder = Ladder()
+    responder = Responder(shop.retriever, GuardedGenerator(model, settings), shop.settings, ladder=ladder)
     reply = await responder.respond(Question("can I return shoes?", "en"), Shown())
     assert reply.decision == "verbatim"
     assert "30 days" in reply.text
+    assert [ladder.num_taken(rung) for rung in RUNGS] == [1, 0, 0]
+
+
+async def test_where_the_model_hangs_half_way_what_it_had_written_is_the_answer(shop: Shop) -> None:
+    model, ladder = ScriptedGenerator([f"{SUPPORTED} And so {HALT}"]), Ladder()
+    settings = shop.settings.generation.model_copy(update={"first_token_timeout_s": 0.02})
+    responder = Responder(shop.retriever, GuardedGenerator(model, settings), shop.settings, ladder=ladder)
+    reply = await responder.respond(Question("can I return shoes?", "en"), Shown())
+    assert (reply.text, reply.finish_reason) == (SUPPORTED, "error")
+    assert [ladder.num_taken(rung) for rung in RUNGS] == [0, 1, 0]
+
+
+async def test_an_answer_that_is_whole_comes_down_no_rung(shop: Shop) -> None:
+    model, ladder = ScriptedGenerator([SUPPORTED]), Ladder()
+    responder = Responder(shop.retriever, guarded(model), shop.settings, ladder=ladder)
+    assert (await responder.respond(Question("can I return shoes?", "en"), Shown())).text == SUPPORTED
+    assert [ladder.num_taken(rung) for rung in RUNGS] == [0, 0, 0]

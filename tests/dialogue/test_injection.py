@@ -28,6 +28,7 @@ from assistant.dialogue.responder import Responder
 from assistant.dialogue.turn import Question, Reply
 from assistant.evaluation.attacks import read_attacks
 from assistant.generation.chat_format import ChatFormat
+from assistant.language import fold
 from assistant.values import ChatMessage, Hit, Passage, Piece, Sampling
 from tests.actions.customer import ScriptedCaller, shipped_settings
 from tests.dialogue.scripted import FixedRetriever, ScriptedGenerator, Shown, hit, passage
@@ -179,7 +180,7 @@ def check_prompt(messages: Sequence[ChatMessage], case: Case, settings: Settings
     assert messages[0]["content"] == f"{instructions}\n[{CANARY}]"
     assert not any(CANARY in message["content"] for message in messages[1:])
     if not case.earlier:  # a follow-up is made to stand by itself
-        assert case.text in messages[-1]["content"]
+        assert fold(case.text) in messages[-1]["content"]
     check_tokens(messages, chat_format(), control_ids())
 
 

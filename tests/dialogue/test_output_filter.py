@@ -91,6 +91,9 @@ KEPT = [
     "E.g. 3.5 kg, 10:30, and/or Node.js in manual.pdf [1] (see below)!",
     "- [ ] a list\n- **bold** `code` <3 & a < b",
     "订单满199元包邮，通常3-5天送达；详见[说明](https://oak.example/甲)。",
+    "请访问 https://oak.example，然后登录。",
+    "www.oak.example，谢谢！见https://oak.example；再见",
+    "官网：https://oak.example/zh！帮助：oak.example？",
 ]
 
 
@@ -114,6 +117,8 @@ def test_all_else_comes_out_as_it_went_in(text: str) -> None:
         f"[x]: https&colon;//{EVIL}/a\n\n[x]",
         f"<https&#58;//{EVIL}/a>",
         "https://ｅｖｉｌ．example/a",
+        "见 https://oak.example，或ｅｖｉｌ．example；再见",
+        f"[x](https：//{EVIL})，好",
         "ev\u200bil.example/a",
     ],
 )
@@ -202,7 +207,7 @@ def test_a_told_secret_stops_the_text(secret: str, disguise: object) -> None:
     ],
 )
 def test_the_instructions_own_words_stop_the_text_without_a_canary(text: str) -> None:
-    told = Secrets(f"{SYSTEM}\n- Always: 遇到投诉请先向顾客表示歉意并转接人工客服")
+    told = Secrets(f"{SYSTEM}\n- 务必：遇到投诉请先向顾客表示歉意并转接人工客服")
     assert Listener(told).hears_secret(text)
 
 

@@ -7,7 +7,7 @@ import pytest
 from assistant.dialogue.handoff import email_address, wants_person
 from assistant.dialogue.markup import plain_html, to_html
 from assistant.dialogue.smalltalk import pleasantry
-from assistant.language import detect, fold
+from assistant.language import detect, primary_language
 
 pytestmark = pytest.mark.unit
 
@@ -84,7 +84,7 @@ def test_the_language_follows_the_text_where_it_is_clear(text: str, fallback: st
 
 
 def test_locales_fold_into_languages() -> None:
-    assert [fold(tag) for tag in ("zh-Hant-TW", "en_US", "DE", "")] == ["zh", "en", "de", ""]
+    assert [primary_language(tag) for tag in ("zh-Hant-TW", "en_US", "DE", "")] == ["zh", "en", "de", ""]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import pytest
 
 from assistant.config import ExampleSettings, Settings, StyleSettings
 from assistant.conversation.events import Action
+from assistant.dialogue.grounding import sentences
 from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.responder import Responder
 from assistant.dialogue.turn import Question, Reply
 from assistant.errors import GenerationError
-from assistant.values import Reading
+from assistant.values import Passage, Reading
 from tests.dialogue.scripted import (
     STEPS_ZH,
     WINDOW,
@@ -26,6 +27,9 @@ pytestmark = pytest.mark.unit
 
 SETTINGS = Settings(
     brand={"name": {"en": "Oak", "zh": "木光"}}, handoff={"email": "help@oak.example"}, dialogue={"verbatim": 0.8}
+)
+PERIOD_ZH = passage(
+    "period", "退货期限是多久？", "一般商品 30 天内可以退货。鞋子 60 天内可以退货。家具的退货期限是 14 天。", "zh"
 )
 SHOES = "Shoes can be returned for 60 days."
 
@@ -260,7 +264,7 @@ async def test_close_candidates_become_buttons_and_a_button_is_an_answer() -> No
 
 async def test_a_second_failure_in_a_row_brings_a_person() -> None:
     assert (await Desk().ask("xyz", past=["verbatim"])).decision == "abstained"
-    reply = await Desk().ask("xyz again", past=["verbatim", "abstained"])
+    reply = await Desk().ask("xyz again", past=["verbatim", "abstained"], was_unanswered=True)
     assert (reply.decision, "twice in a row" in reply.reason) == ("handoff", True)
 
 
@@ -274,9 +278,30 @@ async def test_fury_brings_a_person_without_a_search() -> None:
 async def test_another_wording_tells_the_same_fact() -> None:
     desk = Desk("Whatever you like, for 90 days.", SHOES, confidence=0.95)
     refused = await desk.ask("return shoes?", attempt=1)
-    assert refused.text == f"Here it is once more, as our help pages put it:\n\n{WINDOW.text}"
+    assert refused.text.startswith("Let me put it point by point:\n\n- You have 30 days from delivery for most items.")
     composed = await desk.ask("return shoes?", attempt=2)
     assert (composed.decision, composed.text) == ("composed", SHOES)
+
+
+@pytest.mark.parametrize("tone", ["friendly", "formal", "brief"])
+@pytest.mark.parametrize(("text", "language", "told"), [("return a lamp", "en", WINDOW), ("退货期限", "zh", PERIOD_ZH)])
+async def test_without_a_model_another_wording_is_laid_out_otherwise_and_keeps_the_facts(
+    tone: str, text: str, language: str, told: Passage
+) -> None:
+    desk = Desk(confidence=0.95)
+    desk.generator.languages = ()
+    desk.retriever.hits["退货"] = [hit(PERIOD_ZH, 0.95)]
+    style = SETTINGS.style.model_copy(update={"tone": tone})
+    desk.responder = Responder(desk.retriever, desk.generator, SETTINGS.model_copy(update={"style": style}))
+    wordings = [await desk.ask(text, language, attempt=attempt) for attempt in range(4)]
+    bodies = [reply.text.partition("\n\n")[2] or reply.text for reply in wordings]
+    assert len(set(bodies[:3])) == 3
+    assert len({reply.text for reply in wordings}) == 4
+    whole = {span.text for span in sentences(told.text)}
+    for reply in wordings:
+        assert all(reply.text[c.text_start : c.text_end] == c.quote for c in reply.citations)
+        is_shortened = any(words in reply.text for words in ("In short", "细节从略"))
+        assert is_shortened or all(sentence in reply.text for sentence in whole)
 
 
 async def test_tone_changes_the_words_and_not_the_decision() -> None:
@@ -292,7 +317,7 @@ async def test_tone_changes_the_words_and_not_the_decision() -> None:
 async def test_the_brands_rules_and_examples_stand_in_the_prompt() -> None:
     style = StyleSettings(
         tone="formal",
-        do=("Say Sir or Madam.",),
+        do=("Say Sir or Madam.", "称呼顾客为您。"),
         dont=("Promise dates.",),
         examples=(ExampleSettings(passage="Parcels take 2 days.", question="When?", answer="In 2 days."),),
     )
@@ -302,7 +327,7 @@ async def test_the_brands_rules_and_examples_stand_in_the_prompt() -> None:
     await desk.ask("return shoes?")
     system, passage_, answer, _ = desk.generator.prompts[0]
     assert "Be polite and formal." in system["content"]
-    assert system["content"].endswith("- Always: Say Sir or Madam.\n- Never: Promise dates.")
+    assert system["content"].endswith("- Always: Say Sir or Madam.\n- 务必：称呼顾客为您。\n- Never: Promise dates.")
     assert passage_["content"] == "Parcels take 2 days.\n\nQuestion: When?"
     assert answer["content"] == "In 2 days."
 
@@ -334,6 +359,9 @@ class FixedAction:
         await record(Action("order_status", "requested", {}, "k1"))
         return Reply("Which order?", question.language, "action", "asked for the order number")
 
+    def reminder(self, question: Question) -> str | None:
+        return "Shall we go on? Which order?" if question.past else None
+
 
 async def test_an_action_comes_before_a_search() -> None:
     desk = Desk(confidence=0.99)
@@ -341,3 +369,13 @@ async def test_an_action_comes_before_a_search() -> None:
     assert (await desk.ask("where is my order? return")).decision == "action"
     assert [action.name for action in desk.shown.actions] == ["order_status"]
     assert (await desk.ask("how do I return")).decision == "verbatim"
+
+
+async def test_after_an_aside_an_open_action_asks_again_for_what_is_missing() -> None:
+    desk = Desk(confidence=0.99)
+    desk.responder = Responder(desk.retriever, desk.generator, SETTINGS, actions=FixedAction())
+    aside = await desk.ask("how do I return", past=["action"])
+    assert aside.text == f"{WINDOW.text}\n\nShall we go on? Which order?"
+    assert aside.citations[0].text_end == len(WINDOW.text)
+    assert "go on" not in (await desk.ask("I want a real person", past=["action"])).text
+    assert "go on" not in (await desk.ask("how do I return")).text

@@ -87,8 +87,9 @@ def test_only_what_is_closed_reopens(mode: Mode) -> None:
 
 
 def test_the_wish_for_a_person_waits_for_one_unless_there_is_one() -> None:
-    for mode in ("bot", "waiting", "closed"):
-        [waiting] = takeover.queue("asked")(head(mode))
-        assert waiting.payload == State("waiting", reason="asked")
+    for mode in ("bot", "closed"):
+        [waiting] = takeover.queue("asked", place=3)(head(mode))
+        assert waiting.payload == State("waiting", reason="asked", queue_position=3)
+    assert takeover.queue("asked", place=3)(head("waiting")) == [], "who asks again keeps their place"
     with pytest.raises(TakenByAnother):
         takeover.queue("asked")(head("human", "a_mia"))

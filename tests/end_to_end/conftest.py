@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests import demo_index
 from tests.conftest import REPOSITORY
 from tests.end_to_end.visitor import Visitor
 
@@ -31,7 +29,8 @@ class Server:
     """A running ``assistant serve``; ``lines`` has what it printed so far."""
 
     process: subprocess.Popen[str]
-    url: str
+    data_dir: Path
+    url: str = ""
     lines: list[str] = field(default_factory=list)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -49,37 +48,20 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
     return kept | {"ASSISTANT_CONFIG": shipped, "ASSISTANT_DATA_DIR": str(data_dir), "NO_COLOR": "1"} | more
 
 
-_first_index: list[Path] = []
-
-
-def _lend_index(data_dir: Path) -> None:
-    """The index that the first server built, for one that would build the same: it takes half a minute."""
-    if _first_index and not (data_dir / "index").exists():
-        shutil.copytree(_first_index[0], data_dir / "index")
-
-
-def _keep_index(data_dir: Path) -> None:
-    if not _first_index and (data_dir / "index" / "manifest.json").exists():
-        kept = Path(tempfile.mkdtemp(prefix="assistant-index-")) / "index"
-        shutil.copytree(data_dir / "index", kept)
-        atexit.register(shutil.rmtree, kept.parent, ignore_errors=True)
-        _first_index.append(kept)
-
-
 def run(data_dir: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """One command of the command line, to its end."""
-    _lend_index(data_dir)
+    demo_index.lend(data_dir)
     command = [str(ASSISTANT), *arguments]
     ended = subprocess.run(
         command, env=environment(data_dir, **more), capture_output=True, text=True, timeout=START_S, check=False
     )
-    _keep_index(data_dir)
+    demo_index.keep(data_dir)
     return ended
 
 
 def start(data_dir: Path, *arguments: str, **more: str) -> Server:
     """Start a server and wait until it says where it is."""
-    _lend_index(data_dir)
+    demo_index.lend(data_dir)
     process = subprocess.Popen(
         [str(ASSISTANT), "serve", "--port", "0", *arguments],
         env=environment(data_dir, **more),
@@ -88,7 +70,7 @@ def start(data_dir: Path, *arguments: str, **more: str) -> Server:
         text=True,
     )
     printed: queue.Queue[str] = queue.Queue()
-    server = Server(process, "")
+    server = Server(process, data_dir)
     threading.Thread(target=_drain, args=(process, server.lines, printed), daemon=True).start()
     while not server.url:
         try:
@@ -97,10 +79,11 @@ def start(data_dir: Path, *arguments: str, **more: str) -> Server:
             line = ""
         if not line:
             process.kill()
+            process.wait()
             raise AssertionError("the server did not start:\n" + "\n".join(server.lines))
         if found := re.search(r"http://127\.0\.0\.1:\d+", line):
             server.url = found.group()
-    _keep_index(data_dir)
+    demo_index.keep(data_dir)
     return server
 
 
@@ -113,11 +96,12 @@ def _drain(process: subprocess.Popen[str], lines: list[str], printed: queue.Queu
     printed.put("")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests that neither stop it nor need settings of their own."""
     running = start(tmp_path_factory.mktemp("data"), ASSISTANT_GATEWAY__MESSAGES_PER_MINUTE="1000")
     yield running
-    running.stop()
+    assert running.stop() == 0
 
 
 @pytest.fixture
@@ -128,5 +112,5 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def visitor(server: Server, session: aiohttp.ClientSession) -> Callable[..., Visitor]:
-    """A new visitor of the module's server; ``async with`` connects it."""
+    """A new visitor of the shared server; ``async with`` connects it."""
     return lambda **more: Visitor(server.url, session, **more)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import aiohttp
 import openai
 import pytest
 
-from tests.end_to_end.conftest import Server, run, start
+from tests.end_to_end.conftest import Server, run
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+def door(server: Server) -> tuple[Server, str]:
     """A running server and a key that was made beside it."""
-    data_dir: Path = tmp_path_factory.mktemp("data")
-    server = start(data_dir)
-    made = run(data_dir, "keys", "add", "shop")
-    yield server, made.stdout.strip()
-    server.stop()
+    made = run(server.data_dir, "keys", "add", "shop")
+    return server, made.stdout.strip()
 
 
 @pytest.fixture

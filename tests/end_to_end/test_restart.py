@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.end_to_end.conftest import start
+from tests.end_to_end.conftest import Server, start
 from tests.end_to_end.visitor import Visitor
 
 pytestmark = pytest.mark.real
@@ -40,8 +40,7 @@ async def test_restarting_loses_nothing(tmp_path: Path, session: aiohttp.ClientS
     assert second.stop() == 0
 
 
-async def test_an_answer_goes_on_while_its_customer_is_away(tmp_path: Path, session: aiohttp.ClientSession) -> None:
-    server = start(tmp_path)
+async def test_an_answer_goes_on_while_its_customer_is_away(server: Server, session: aiohttp.ClientSession) -> None:
     li = Visitor(server.url, session, locale="zh-CN")
     await li.connect()
     await li.say("如何退货？")
@@ -53,4 +52,3 @@ async def test_an_answer_goes_on_while_its_customer_is_away(tmp_path: Path, sess
     await stranger.connect()
     status, _ = await li.history(secret=stranger.identity["visitor_secret"])
     assert status == 404
-    assert server.stop() == 0

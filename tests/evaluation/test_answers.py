@@ -8,27 +8,26 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from assistant import cli_evaluate, models
+from assistant import cli_options, evaluating, models
 from assistant.cli import app
 from assistant.config import RetrievalSettings, Settings
 from assistant.conversation.bus import Bus
-from assistant.conversation.database import Database
 from assistant.conversation.events import Citation, Decision, Message
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.manager import DialogueManager
-from assistant.dialogue.responder import Responder
+from assistant.dialogue.responder import STUCK, Responder
 from assistant.evaluation.answers import Judge, report
 from assistant.evaluation.calibration import Sure, expected_calibration_error
 from assistant.evaluation.cases import Case
 from assistant.evaluation.fixed import fixed_texts
 from assistant.evaluation.indexes import CaseIndexes
-from assistant.evaluation.playing import Played, Player
+from assistant.evaluation.playing import Conversations, Played, Player
 from assistant.evaluation.records import FaqRow
 from assistant.insight.reader import MessageReader
-from assistant.retrieval import embedding
 from assistant.retrieval.entries import Entry, Knowledge
 from tests.benchmarks.answers import distinct_2
+from tests.databases import opened
 from tests.dialogue.scripted import WINDOW, FixedRetriever, ScriptedGenerator, hit
 from tests.evaluation.rows import write_rows
 from tests.retrieval.hashing import hashing_encoders
@@ -90,6 +89,21 @@ def test_only_questions_that_have_an_answer_count_as_wrongly_abstained() -> None
     figures = reported(RIGHT, Played(asked, none), Played(outside, none))
     assert figures["abstained"] == 2
     assert figures["wrongly_abstained"] == {"n": 2, "abstained": 1, "rate": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("reason", "counted"),
+    [
+        (f"{STUCK}; nothing in the knowledge base comes near the question", 1),
+        ("the customer asked for a person", 0),
+        ("the customer is very angry", 0),
+    ],
+)
+def test_a_person_instead_of_a_second_abstention_counts_as_wrongly_abstained(reason: str, counted: int) -> None:
+    handed_over = message("A person will help.", decision="handoff", confidence=None, reason=reason)
+    figures = reported(RIGHT, Played(case("b", "What?", "How long?", include=["30"]), handed_over))
+    assert figures["wrongly_abstained"] == {"n": 2, "abstained": counted, "rate": counted / 2}
+    assert figures["abstained"] == 0
 
 
 def test_composing_and_obeyed_injections_are_counted_apart() -> None:
@@ -155,17 +169,17 @@ Play = Callable[..., Awaitable[list[Played]]]
 async def play(tmp_path: Path) -> AsyncIterator[Play]:
     """Plays cases through a real manager and log, with scripted search."""
     settings = Settings(data_dir=tmp_path, dialogue={"compose": "extract"})
-    database, bus = Database(settings.log_url), Bus()
-    await database.open()
+    database, bus = await opened(settings.log_url), Bus()
     log = ConversationLog(database, bus)
     visitor, _ = await Visitors(database).add("default")
     retriever = FixedRetriever({"return": [hit(WINDOW, 0.9)]})
     responder = Responder(retriever, ScriptedGenerator(), settings)
     manager = DialogueManager(log=log, bus=bus, responder=responder, settings=settings)
 
-    async def run(*cases: Case, concurrency: int = 2) -> list[Played]:
-        player = Player(log, bus, lambda _: manager, visitor, concurrency=concurrency)
-        return await player.play(cases)
+    conversations = Conversations(manager, log, bus, visitor)
+
+    async def run(*cases: Case) -> list[Played]:
+        return await Player(lambda _: conversations, concurrency=2).play(cases)
 
     yield run
     await manager.close()
@@ -178,6 +192,13 @@ async def test_every_case_is_a_conversation_of_its_own_and_keeps_its_place(play:
     assert [one.case.id for one in played] == [f"c{number}" for number in range(12)]
     decisions = [one.answer.decision if one.answer else None for one in played]
     assert decisions == ["smalltalk", "verbatim", "smalltalk", "handoff"] * 3
+
+
+async def test_a_second_message_without_an_answer_is_seen_as_one(play: Play) -> None:
+    (played,) = await play(case("c", "do you sell gravel", "do you sell sand", include=["30"]))
+    assert Judge([], []).judge(played).has_no_answer
+    assert played.answer is not None
+    assert played.answer.decision == "handoff"
 
 
 async def test_the_answer_to_the_last_turn_is_judged(play: Play) -> None:
@@ -261,8 +282,8 @@ def test_the_command_plays_the_cases_beside_the_entries(
 def no_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The option to compose without a model, with encoders that need none either."""
     monkeypatch.setattr(models, "pull", lambda *_, **__: None)
-    monkeypatch.setattr(cli_evaluate, "set_up_logging", lambda level: None)  # it would keep this test's stderr
-    monkeypatch.setattr(embedding, "load_encoders", lambda settings: hashing_encoders())
-    monkeypatch.setattr(MessageReader, "fit", lambda encoders: MessageReader())
+    monkeypatch.setattr(cli_options, "set_up_logging", lambda *_, **__: None)  # it would keep this test's stderr
+    monkeypatch.setattr(evaluating, "load_encoders", lambda settings: hashing_encoders())
+    monkeypatch.setattr(MessageReader, "fit", lambda *_, **__: MessageReader())
     with capture_logs():
         yield ["--no-model"]

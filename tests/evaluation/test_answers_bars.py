@@ -6,12 +6,14 @@ assistant evaluate answers --no-model
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from assistant.cli_evaluate import find_cases, measure_answers
 from assistant.config import load
 from assistant.evaluation.answers import AnswerReport
+from tests import demo_index
 from tests.conftest import REPOSITORY
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
@@ -26,9 +28,11 @@ CALIBRATION_ERROR = 0.06
 
 
 @pytest.fixture(scope="module")
-def report() -> AnswerReport:
+def report(tmp_path_factory: pytest.TempPathFactory) -> AnswerReport:
     """All shipped cases, played with the shipped settings but without the chat model."""
-    settings = load(REPOSITORY / "deploy" / "assistant.toml")
+    data_dir: Path = tmp_path_factory.mktemp("data")
+    demo_index.lend(data_dir)
+    settings = load(REPOSITORY / "deploy" / "assistant.toml").model_copy(update={"data_dir": data_dir})
     dialogue = settings.dialogue.model_copy(update={"compose": "extract"})
     settings = settings.model_copy(update={"dialogue": dialogue})
     root = settings.knowledge.root

@@ -10,7 +10,7 @@ from click.testing import Result
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from assistant import cli_evaluate, models
+from assistant import cli_options, evaluating, models
 from assistant.cli import app
 from assistant.config import RetrievalSettings
 from assistant.errors import DatasetError
@@ -19,7 +19,6 @@ from assistant.evaluation.intervals import bootstrap_mean, wilson
 from assistant.evaluation.ranking import rank_of, ranking
 from assistant.evaluation.records import FaqRow, Query, Turn
 from assistant.evaluation.retrieval import Choice, choose, evaluate_retrieval
-from assistant.retrieval import embedding
 from assistant.retrieval.retriever import FaqRetriever
 from tests.evaluation.rows import write_rows
 from tests.retrieval.hashing import hashing_encoders
@@ -158,8 +157,8 @@ def test_a_follow_up_is_searched_with_what_it_refers_to(monkeypatch: pytest.Monk
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Result]]:
     """`assistant evaluate retrieval` with encoders that need no model."""
     monkeypatch.setattr(models, "pull", lambda *_, **__: None)
-    monkeypatch.setattr(cli_evaluate, "set_up_logging", lambda level: None)  # it would keep this test's stderr
-    monkeypatch.setattr(embedding, "load_encoders", lambda settings: hashing_encoders())
+    monkeypatch.setattr(cli_options, "set_up_logging", lambda *_, **__: None)  # it would keep this test's stderr
+    monkeypatch.setattr(evaluating, "load_encoders", lambda settings: hashing_encoders())
     faq = write_rows(tmp_path / "faq.jsonl.gz", *(row.model_dump() for row in FAQ))
     queries = write_rows(tmp_path / "q.jsonl", *(item.model_dump() for item in (RETURN, INVOICE_ZH)))
 

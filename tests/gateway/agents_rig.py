@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import aiohttp
@@ -134,18 +135,18 @@ class AgentSocket:
         ]
 
 
-async def hire(rig: Rig, name: str = "Mia", role: AgentRole = "agent") -> AgentClient:
+async def hire(rig: Rig, name: str = "Mia", role: AgentRole = "agent", *, tenants: Collection[str] = ()) -> AgentClient:
     """An account, logged in."""
     assert rig.parts.staff is not None
     client = AgentClient(rig, f"{name.lower()}@shop.example")
-    await rig.parts.staff.agents.add(client.email, PASSWORD, role=role, name=name)
+    await rig.parts.staff.agents.add(client.email, PASSWORD, role=role, name=name, tenants=tenants)
     await client.login()
     return client
 
 
-async def customer(rig: Rig, text: str = "How long can I return an item?") -> SocketClient:
+async def customer(rig: Rig, text: str = "How long can I return an item?", **visitor: object) -> SocketClient:
     """A customer whose first question is answered."""
-    socket = await (await rig.visitor()).join()
+    socket = await (await rig.visitor(**visitor)).join()
     await socket.say(text, "first")
     await socket.until_answered()
     return socket

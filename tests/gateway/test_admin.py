@@ -15,11 +15,11 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from assistant.config import Settings
-from assistant.conversation.database import Database
 from assistant.errors import KnowledgeError, StorageError, UnknownEntry
 from assistant.gateway import admin as admin_module
 from assistant.gateway.app import make_app
 from assistant.gateway.knowledge import Admin
+from tests.databases import opened
 from tests.gateway.rig import PATIENCE_S, ScriptedResponder, build_parts
 
 pytestmark = pytest.mark.unit
@@ -107,8 +107,7 @@ Start = Callable[..., Awaitable[Operator]]
 @pytest.fixture
 async def start(settings: Settings) -> AsyncIterator[Start]:
     """Starts a server, with admin endpoints unless told otherwise."""
-    database = Database(settings.log_url)
-    await database.open()
+    database = await opened(settings.log_url)
     started: list[tuple[Operator, object]] = []
 
     async def start(*, has_admin: bool = True) -> Operator:

@@ -195,6 +195,7 @@ async def test_without_the_claim_nothing_is_done(rig: Rig) -> None:
         "close": {},
         "assign": {"agent_id": wei.agent_id},
         "typing": {},
+        "draft": {},
     }
     here = await mia.join()
     before = await rig.parts.log.head(place)

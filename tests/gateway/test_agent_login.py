@@ -73,18 +73,59 @@ async def test_a_wrong_body_is_refused_without_its_values(rig: Rig) -> None:
 
 
 async def test_guessing_one_account_is_slowed_down_wherever_it_comes_from(start: StartRig) -> None:
-    rig = await start(extra={"agents": {"logins_per_minute": 3}}, trusted_proxies=["127.0.0.1/32"])
+    rig = await start(extra={"agents": {"account_failures_per_hour": 3}}, trusted_proxies=["127.0.0.1/32"])
     mia = await hire(rig)
     statuses = []
     for number in range(4):
-        headers = {"X-Forwarded-For": f"203.0.113.{number}"}
         email = (mia.email.upper(), f" {mia.email}", mia.email.replace("m", "ｍ"), mia.email)[number]
-        body = {"email": email, "password": f"guess number {number}"}
-        async with rig.http.post(rig.url(LOGIN), json=body, headers=headers) as response:
-            statuses.append((response.status, "Retry-After" in response.headers))
-    assert statuses == [(401, False), (401, False), (429, True), (429, True)]  # `hire` logged in once
-    rig.clock.now += 120
-    assert (await mia.login())["agent"]["name"] == "Mia"
+        statuses.append(await login_from(rig, f"203.0.113.{number}", email, f"guess number {number}"))
+    assert statuses == [401, 401, 401, 429]
+    assert await login_from(rig, "203.0.113.99", mia.email, PASSWORD) == 429
+    rig.clock.now += 7_200
+    assert await login_from(rig, "203.0.113.99", mia.email, PASSWORD) == 200
+
+
+async def test_guessing_from_one_address_locks_that_address_out_and_not_the_accounts_owner(start: StartRig) -> None:
+    rig = await start(trusted_proxies=["127.0.0.1/32"])
+    mia, guesser, owner = await hire(rig), "203.0.113.9", "198.51.100.7"
+    statuses = [await login_from(rig, guesser, mia.email, f"guess {number}") for number in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    assert await login_from(rig, guesser, mia.email, PASSWORD) == 429
+    assert await login_from(rig, owner, mia.email, PASSWORD) == 200
+
+
+async def test_who_logged_in_from_there_before_is_not_kept_out_by_guesses_from_everywhere(start: StartRig) -> None:
+    agents = {"account_failures_per_hour": 5, "logins_per_minute": 3}
+    rig = await start(extra={"agents": agents}, trusted_proxies=["127.0.0.1/32"])
+    mia, owner = await hire(rig), "198.51.100.7"
+    assert await login_from(rig, owner, mia.email, PASSWORD) == 200
+    guesses = [await login_from(rig, f"203.0.113.{number}", mia.email, "a guess") for number in range(7)]
+    assert guesses == [401] * 5 + [429] * 2
+    assert await login_from(rig, owner, mia.email, PASSWORD) == 200
+    assert [await login_from(rig, owner, mia.email, "mistyped") for _ in range(4)] == [401] * 3 + [429]
+
+
+async def test_right_logins_are_not_counted(start: StartRig) -> None:
+    rig = await start(extra={"agents": {"logins_per_minute": 1, "address_logins_per_minute": 1}})
+    mia = await hire(rig)
+    for _ in range(5):
+        await mia.login()
+
+
+async def test_guesses_sent_at_once_are_as_few_as_those_sent_one_by_one(start: StartRig) -> None:
+    rig = await start(extra={"agents": {"logins_per_minute": 3}})
+    mia = await hire(rig)
+    guesses = [mia.post(LOGIN, session="", email=mia.email, password=f"guess {number}") for number in range(10)]
+    statuses = [status for status, _ in await asyncio.gather(*guesses)]
+    assert statuses.count(401) <= 3
+    assert set(statuses) == {401, 429}
+
+
+async def login_from(rig: Rig, address: str, email: str, password: str) -> int:
+    body, headers = {"email": email, "password": password}, {"X-Forwarded-For": address}
+    async with rig.http.post(rig.url(LOGIN), json=body, headers=headers) as response:
+        assert ("Retry-After" in response.headers) == (response.status == 429)
+        return response.status
 
 
 async def test_guessing_many_accounts_from_one_address_is_slowed_down(start: StartRig) -> None:

@@ -192,11 +192,14 @@ async def test_a_draft_that_a_reply_was_made_from_is_kept_with_it(rig: Rig, mia:
     buyer = await customer(rig)
     socket = await mia.join()
     await socket.did("claim", buyer.conversation_id)
-    await socket.did("reply", buyer.conversation_id, client_msg_id="r1", text="Hello!", draft_id="d_1")
+    await socket.did("draft", buyer.conversation_id)
+    draft = (await rig.parts.log.events(ConversationId(buyer.conversation_id)))[-1].payload
+    draft_id = draft.draft_id  # type: ignore[union-attr]
+    await socket.did("reply", buyer.conversation_id, client_msg_id="r1", text="Hello!", draft_id=draft_id)
     seen = await buyer.until("message", author="agent")
     assert "draft_id" not in seen["data"]
     event = (await rig.parts.log.events(ConversationId(buyer.conversation_id)))[-1]
-    assert (event.payload.draft_id, event.payload.agent_id) == ("d_1", mia.agent_id)  # type: ignore[union-attr]
+    assert (event.payload.draft_id, event.payload.agent_id) == (draft_id, mia.agent_id)  # type: ignore[union-attr]
 
 
 async def test_the_customer_sees_that_a_person_writes(rig: Rig, mia: AgentClient) -> None:

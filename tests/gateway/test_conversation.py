@@ -213,7 +213,7 @@ async def test_tokens_do_not_make_database_reads(
     monkeypatch.setattr(rig.parts.log, "public_events", lambda *a, **k: reads.append(a))
     for _ in range(49):
         rig.responder.go.put_nowait(None)
-        await socket.next("delta")
+        await socket.until("delta")
     assert reads == []
     monkeypatch.undo()
     rig.responder.go.put_nowait(None)

@@ -15,11 +15,13 @@ from assistant.conversation.database import Database
 from assistant.conversation.events import ConversationId, Event, Message, MessageId, NewEvent, Opened
 from assistant.conversation.log import ConversationLog
 from assistant.conversation.visitors import Visitors
+from assistant.dialogue.line import WaitingLine
 from assistant.dialogue.live import LiveTurn
 from assistant.dialogue.typing import Typing
 from assistant.gateway.feed import Feed
 from assistant.gateway.frames import to_json
 from assistant.gateway.metrics import Metrics
+from tests.databases import opened
 
 pytestmark = pytest.mark.unit
 C = ConversationId("c_1")
@@ -35,7 +37,7 @@ class Stage:
         self.sent: list[dict[str, Any]] = []
         self.on_send: list[Any] = []
         self._opening = opening
-        manager: Any = SimpleNamespace(live=lambda _: self.turn, typing=Typing(self.bus))
+        manager: Any = SimpleNamespace(live=lambda _: self.turn, typing=Typing(self.bus), line=WaitingLine(self.bus))
         self.feed = Feed(
             C, log=self.log, bus=self.bus, manager=manager, times=Metrics().times, sent_seq=0, send=self._send
         )
@@ -63,8 +65,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}")
-    await database.open()
+    database = await opened(f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}")
     visitor, _ = await Visitors(database).add("shop")
     stage = Stage(database, Opened("shop", visitor.visitor_id))
     with stage.bus.watch(C):
@@ -126,6 +127,7 @@ async def test_what_waits_for_a_slow_reader_is_bounded_and_all_is_sent_in_the_en
     for number in range(9):
         await stage.asks(f"m_{number}")
     monkeypatch.setattr(stage.log, "public_events", counted)
+    stage.bus.hear(C)  # what was kept of the latest commits is void: all comes from the log
     await stage.feed.send_news()
     assert [frame["seq"] for frame in stage.sent] == list(range(1, 10))
     assert len(reads) > 1, "what did not fit was let go, and read again when there was room"
@@ -142,3 +144,27 @@ async def test_a_snapshot_has_the_latest_events_that_fit(stage: Stage, monkeypat
     shown = [event["seq"] for event in snapshot["data"]["events"]]
     assert shown == list(range(10 - len(shown), 10))
     assert 1 <= len(shown) < 9
+
+
+async def test_what_was_committed_here_is_sent_without_reading_the_log(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    monkeypatch.setattr(stage.log, "public_events", lambda *a, **k: reads.append(a))
+    for number in range(3):
+        await stage.asks(f"m_{number}")
+        await stage.feed.send_news()
+    assert [frame["seq"] for frame in stage.sent] == [1, 2, 3]
+    assert reads == []
+
+
+async def test_what_another_process_committed_in_between_is_not_left_out(stage: Stage, tmp_path: Path) -> None:
+    other = await opened(f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}")
+    await stage.asks("m_0")
+    await stage.feed.send_news()
+    message = Message("m_1", "?", "", "en", client_msg_id="m_1")
+    await ConversationLog(other, Bus()).append(C, [NewEvent("customer", message)])  # and nobody is told
+    await stage.asks("m_2")
+    await stage.feed.send_news()
+    assert [(frame["seq"], frame["data"]["message_id"]) for frame in stage.sent] == [(1, "m_0"), (2, "m_1"), (3, "m_2")]
+    await other.close()

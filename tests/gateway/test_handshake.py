@@ -106,15 +106,29 @@ async def test_a_wrong_pair_of_id_and_secret_is_401(rig: Rig, visitor: VisitorCl
         assert (await response.json())["error"]["code"] == "unauthorized"
 
 
-async def test_the_number_of_unused_tokens_is_bounded() -> None:
+async def test_where_too_many_tokens_are_unused_whoever_has_the_most_loses_the_oldest() -> None:
     clock = Clock()
-    tickets = Tickets(ttl_s=30, clock=clock, max_tickets=2)
-    await tickets.issue(TICKET)
-    await tickets.issue(TICKET)
-    with pytest.raises(Refusal, match="2 tokens are unused already"):
-        await tickets.issue(TICKET)
+    tickets = Tickets(ttl_s=30, clock=clock, max_tickets=4)
+    early = await tickets.issue(TICKET, network="192.0.2.1")
+    flood = [await tickets.issue(TICKET, network="192.0.2.2") for _ in range(10)]
+    late = await tickets.issue(TICKET, network="192.0.2.3")
+    for token in (early, late, *flood[-2:]):
+        assert await tickets.redeem(token, origin=SHOP) is TICKET
+    for token in flood[:-2]:
+        with pytest.raises(Refusal, match="unknown, used or expired"):
+            await tickets.redeem(token, origin=SHOP)
+
+
+async def test_unused_tokens_leave_nothing_behind_when_they_expire() -> None:
+    clock = Clock()
+    tickets = Tickets(ttl_s=30, clock=clock)
+    for number in range(3):
+        await tickets.issue(TICKET, network=str(number))
     clock.now += 30
-    assert await tickets.redeem(await tickets.issue(TICKET), origin=SHOP) is TICKET
+    last = await tickets.issue(TICKET, network="last")
+    assert (len(tickets._tickets), list(tickets._by_network)) == (1, ["last"])
+    assert await tickets.redeem(last, origin=SHOP) is TICKET
+    assert not tickets._by_network
 
 
 @pytest.mark.parametrize("frame", [{"type": "ping"}, {"type": "message", "client_msg_id": "a", "text": "hi"}])

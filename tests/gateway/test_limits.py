@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from limits import RateLimitItemPerMinute
 
 from assistant.config import GatewaySettings, Settings
+from assistant.gateway.addresses import client_address, networks_of
 from assistant.gateway.budgets import Budget
 from assistant.gateway.counters import LocalCounters
-from assistant.gateway.limits import BAD_FRAMES_PER_MINUTE, Allowance, Counting, client_address
+from assistant.gateway.limits import BAD_FRAMES_PER_MINUTE, Allowance, Counting, Limits
 from assistant.gateway.protocol import Refusal
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import Clock, Rig, SocketClient, VisitorClient
@@ -98,6 +99,27 @@ async def test_a_days_budget_counts_characters_and_the_most_an_answer_may_have(s
     await other_day.until_answered()
 
 
+async def test_the_visitors_of_one_address_have_a_budget_together() -> None:
+    gateway = {"tokens_per_day": 500, "address_multiple": 2}
+    budget = Budget(Settings(gateway=gateway, generation={"max_new_tokens": 100}), clock=Clock())
+    for visitor in "abcde":
+        await budget.spend(visitor, "x" * 100, ["192.0.2.1"])
+    with pytest.raises(Refusal, match="1000 characters and tokens a day for this address"):
+        await budget.spend("f", "x", ["192.0.2.1"])
+    await budget.spend("f", "x" * 400, ["192.0.2.2"])
+    await budget.give_back("a", "x" * 100, ["192.0.2.1"])
+    await budget.spend("a", "x" * 100, ["192.0.2.1"])
+
+
+async def test_a_wide_network_has_a_few_budgets_and_no_more() -> None:
+    gateway = {"tokens_per_day": 500, "address_multiple": 1}
+    budget = Budget(Settings(gateway=gateway, generation={"max_new_tokens": 500}), clock=Clock())
+    for number in range(4):
+        await budget.spend(f"v{number}", "", networks_of(f"2001:db8:0:{number:x}::/64"))
+    with pytest.raises(Refusal, match="2000 characters"):
+        await budget.spend("v4", "", networks_of("2001:db8:0:4::/64"))
+
+
 async def test_the_budget_of_a_message_that_was_not_taken_comes_back() -> None:
     clock = Clock()
     budget = Budget(Settings(gateway={"tokens_per_day": 500}, generation={"max_new_tokens": 100}), clock=clock)
@@ -136,6 +158,71 @@ def test_the_client_is_the_last_hop_that_is_no_proxy_of_ours(
 ) -> None:
     networks = GatewaySettings(trusted_proxies=proxies).trusted_proxies
     assert client_address(remote, forwarded, networks) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "networks"),
+    [
+        ("192.0.2.1", ("192.0.2.1",)),
+        ("unknown", ("unknown",)),
+        ("2001:db8:1:ab2::/64", ("2001:db8:1:ab2::/64", "2001:db8:1:a00::/56", "2001:db8:1::/48")),
+    ],
+)
+def test_an_ipv6_address_lies_in_wider_networks(address: str, networks: tuple[str, ...]) -> None:
+    assert networks_of(address) == networks
+
+
+async def test_whoever_has_many_ipv6_networks_gets_four_and_then_sixteen_times_as_much() -> None:
+    limits = Limits(GatewaySettings(handshakes_per_minute=2), clock=Clock())
+
+    async def granted(networks: list[str]) -> int:
+        return sum([await _is_granted(limits, network) for network in networks for _ in range(3)])
+
+    assert await granted(["2001:db8::/64"]) == 2
+    assert await granted([f"2001:db8:0:{number:x}::/64" for number in range(1, 20)]) == 6
+    assert await granted([f"2001:db8:0:{number:x}00::/64" for number in range(1, 40)]) == 24
+    assert await granted(["2001:db8:1::/64", "192.0.2.1"]) == 4
+
+
+async def _is_granted(limits: Limits, address: str) -> bool:
+    try:
+        await limits.handshake(address)
+    except Refusal:
+        return False
+    return True
+
+
+async def test_fresh_visitors_of_one_address_have_a_few_visitors_messages_together(start: StartRig) -> None:
+    rig = await start(messages_per_minute=2, address_multiple=2, trusted_proxies=["127.0.0.1"])
+    assert [await _status_of_first_message(rig, "192.0.2.1") for _ in range(6)] == [202] * 4 + [429] * 2
+    assert await _status_of_first_message(rig, "192.0.2.2") == 202
+
+
+async def test_one_address_leaves_turns_to_the_others(start: StartRig) -> None:
+    rig = await start(trusted_proxies=["127.0.0.1"])
+    rig.responder.holds = True
+    statuses = [await _status_of_first_message(rig, "192.0.2.1") for _ in range(20)]
+    assert statuses == [202] * 16 + [429] * 4
+    assert await _status_of_first_message(rig, "192.0.2.2") == 202
+
+
+async def _status_of_first_message(rig: Rig, address: str) -> int:
+    """Of a visitor who was never here before."""
+    visitor, headers = await rig.visitor(), {"X-Forwarded-For": address}
+    headers["Authorization"] = f"Bearer {visitor.secret}"
+    body = {"client_msg_id": "m", "text": "How long do I have?"}
+    async with rig.http.post(rig.url("/v1/conversations"), json=body, headers=headers) as response:
+        return response.status
+
+
+async def test_what_a_socket_says_counts_for_its_address_too(start: StartRig) -> None:
+    rig = await start(messages_per_minute=1, address_multiple=2)
+    for number in range(3):
+        visitor = await rig.visitor()
+        socket = await visitor.join()
+        await socket.say("hello", f"m{number}")
+        frame = await socket.until("ack" if number < 2 else "error")
+    assert "from this address" in frame["data"]["message"]
 
 
 async def test_too_many_messages_in_a_minute_are_refused_with_the_time_to_wait(start: StartRig) -> None:
@@ -252,6 +339,18 @@ async def test_sockets_of_one_address_are_bounded_and_their_places_come_back(sta
     await visitor.join()
 
 
+async def test_sockets_of_a_wide_network_are_bounded_at_a_multiple(start: StartRig) -> None:
+    rig = await start(sockets_per_address=1, trusted_proxies=["127.0.0.1"])
+    visitor = await rig.visitor()
+    addresses = [f"2001:db8:0:{number:x}::1" for number in range(4)]
+    sockets = [await visitor.upgrade(**{"X-Forwarded-For": address}) for address in addresses]
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await visitor.upgrade(**{"X-Forwarded-For": "2001:db8:0:ff::1"})
+    assert refused.value.status == 429
+    await sockets[0].close()
+    await visitor.upgrade(**{"X-Forwarded-For": "2001:db8:0:ff::1"})
+
+
 async def test_a_closed_visitor_leaves_nothing_behind(rig: Rig, visitor: VisitorClient) -> None:
     socket = await visitor.join()
     await socket.say("see you")
@@ -259,5 +358,5 @@ async def test_a_closed_visitor_leaves_nothing_behind(rig: Rig, visitor: Visitor
     await socket.close()
     await visitor.upgrade()  # the close is through once another handshake is
     sockets, bus = rig.gateway.sockets, rig.parts.bus
-    assert len(sockets._open) == 1
+    assert (len(sockets._open), sockets._num_by_network.total()) == (1, 1)
     assert (dict(sockets._by_visitor), bus._watched) == ({}, {})

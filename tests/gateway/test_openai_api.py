@@ -323,6 +323,43 @@ async def test_over_the_limit_of_running_answers_clients_are_told_to_wait(start:
         assert response.status == 200
 
 
+async def test_programs_and_customers_take_the_same_places(start: Any) -> None:
+    rig = await start(extra={"dialogue": {"max_turns": 1}})
+    _, secret = await rig.parts.doors.keys.add("test", "default")
+    rig.responder.answer = held = Held()
+    socket = await (await rig.visitor()).join()
+    await socket.say("first", "a")
+    await asyncio.wait_for(held.started.wait(), PATIENCE_S)
+    async with await post(rig, secret, {"model": "assistant", "messages": ASKED, "stream": True}) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (429, "rate_limit_exceeded")
+    held.go.set()
+    await socket.until_answered()
+    held.go.clear()
+    held.started.clear()
+    asking = asyncio.create_task(post(rig, secret, {"model": "assistant", "messages": ASKED}))
+    await asyncio.wait_for(held.started.wait(), PATIENCE_S)
+    await socket.say("second", "b")
+    assert (await socket.until("busy"))["data"]["client_msg_id"] == "b"
+    held.go.set()
+    async with await asking as response:
+        assert response.status == 200
+
+
+async def test_a_program_that_waits_too_long_for_its_turn_is_told_so(start: Any) -> None:
+    rig = await start(extra={"dialogue": {"max_running": 1, "queue_timeout_s": 0.05}})
+    _, secret = await rig.parts.doors.keys.add("test", "default")
+    rig.responder.answer = held = Held()
+    first = asyncio.create_task(post(rig, secret, {"model": "assistant", "messages": ASKED}))
+    await asyncio.wait_for(held.started.wait(), PATIENCE_S)
+    async with await post(rig, secret, {"model": "assistant", "messages": ASKED, "stream": True}) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert int(response.headers["Retry-After"]) >= 1
+    held.go.set()
+    async with await first as response:
+        assert response.status == 200
+    assert rig.parts.manager.admission.num_taken == 0
+
+
 # -- what goes wrong
 
 

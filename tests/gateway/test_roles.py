@@ -8,12 +8,12 @@ from typing import cast, get_args
 import pytest
 
 from assistant.config import Settings
-from assistant.conversation.database import Database
 from assistant.conversation.events import AgentRole
 from assistant.gateway.agent_protocol import AGENT_COMMANDS, REQUIRED
 from assistant.gateway.knowledge import Admin
 from assistant.gateway.protocol import CloseCode
 from assistant.gateway.roles import MATRIX, Permission, Role, may, permissions_of
+from tests.databases import opened
 from tests.gateway.agents_rig import AgentClient, AgentSocket, customer, hire
 from tests.gateway.rig import Rig, start_rig, stop_rig
 from tests.gateway.test_admin import KEY, ScriptedEditor
@@ -70,8 +70,7 @@ def test_every_frame_asks_the_table() -> None:
 @pytest.fixture
 async def rig(settings: Settings) -> AsyncIterator[Rig]:
     """A server with admin endpoints."""
-    database = Database(settings.log_url)
-    await database.open()
+    database = await opened(settings.log_url)
     rig = await start_rig(settings, database, admin=Admin(KEY, ScriptedEditor()))
     yield rig
     await stop_rig(rig)
@@ -186,6 +185,12 @@ async def test_a_visitor_gets_through_none_of_the_agents_and_admins_doors(rig: R
     await probe.socket.send("hello", token=await buyer.token())
     assert (await probe.socket.next("error"))["data"]["code"] == "unauthorized"
     assert await probe.socket.closed() == CloseCode.AUTH
+
+
+async def test_what_spans_all_tenants_is_closed_to_who_serves_single_ones(rig: Rig) -> None:
+    lead = await hire(rig, "Lea", "supervisor", tenants=["default"])
+    socket = AgentSocket(await rig.http.ws_connect(rig.url("/v1/agent/ws")))
+    assert await Probe(lead, socket, "").http("GET", "/v1/admin/index") == "forbidden"
 
 
 async def test_a_page_uses_the_admins_doors_only_logged_in_and_only_our_own(rig: Rig) -> None:

@@ -15,12 +15,12 @@ import pytest
 from aiohttp import web
 
 from assistant.config import Settings
-from assistant.conversation.database import Database
 from assistant.errors import ConfigError
 from assistant.gateway import app as gateway_app
 from assistant.gateway.app import make_app, serve
 from assistant.gateway.descriptors import raise_descriptor_limit
 from assistant.gateway.protocol import CloseCode
+from tests.databases import opened
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import PATIENCE_S, Rig, ScriptedResponder, SocketClient, VisitorClient, build_parts
 
@@ -29,8 +29,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[web.Application]:
-    database = Database(settings.log_url)
-    await database.open()
+    database = await opened(settings.log_url)
     parts, manager = build_parts(settings, database, ScriptedResponder(), [])
     yield make_app(parts)
     await manager.close()

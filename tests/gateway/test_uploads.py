@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from assistant.config import FileType
 from assistant.conversation.attachments import DAY_S, MAX_OPEN, TTL_S, Attachments
-from assistant.conversation.database import Database
 from assistant.conversation.events import Attachment, ConversationId
 from assistant.erasing import privacy_of
 from assistant.gateway import incoming_file
 from assistant.gateway.file_names import clean_name, content_disposition
 from assistant.gateway.sniffing import KINDS, Mismatch, check, kind_of
+from tests.databases import opened
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import Rig, SocketClient, VisitorClient, public_events
 from tests.gateway.sample_files import DOCX, GOOD, REFUSED, jpeg, png
@@ -411,8 +411,7 @@ async def test_erasing_a_visitor_reaches_their_files(rig: Rig, settings: Any) ->
     sender, _ = await sender_of(rig)
     other, _ = await sender_of(rig)
     stored, kept = await sender.send(png()), await other.send(png())
-    database = Database(settings.log_url)
-    await database.open()
+    database = await opened(settings.log_url)
     await privacy_of(rig.parts.settings, database, rig.parts.bus).eraser().erase(sender.visitor.visitor_id)
     attachments = Attachments(database, settings.uploads_dir)
     assert await attachments.find(stored["upload_id"]) is None
@@ -495,8 +494,7 @@ def test_a_media_type_is_known_with_its_parameters() -> None:
 async def test_two_processes_share_quota_and_files(settings: Any, rig: Rig) -> None:
     sender, _ = await sender_of(rig)
     stored = await sender.send(png())
-    database = Database(settings.log_url)
-    await database.open()
+    database = await opened(settings.log_url)
     found = await Attachments(database, settings.uploads_dir).find(stored["upload_id"])
     await database.close()
     assert found is not None

@@ -36,6 +36,7 @@ from assistant.gateway.public_addresses import is_public
 from assistant.gateway.webhook_client import open_client
 from assistant.gateway.webhook_message import Webhook, headers, new_secret, signing_keys, trial_webhook
 from assistant.gateway.webhooks import running_webhooks, wait_s
+from tests.databases import opened
 from tests.gateway.receiver import SECRET, Receiver, answers, hangs, listening, ok
 
 pytestmark = pytest.mark.unit
@@ -93,8 +94,7 @@ def message(text: str, **more: Any) -> Message:
 
 @pytest.fixture
 async def house(settings: Settings) -> AsyncIterator[House]:
-    database = Database(settings.log_url)
-    await database.open()
+    database = await opened(settings.log_url)
     visitor, _ = await Visitors(database).add("default")
     yield House(database, visitor.visitor_id, Ahead())
     await database.close()

@@ -156,7 +156,7 @@ async def test_an_abstention_shows_how_to_reach_the_team_and_a_person_can_be_ask
     await expect(widget.part(".contact a[href='mailto:help@shop.example']")).to_be_visible()
     await expect(widget.part(".contact a[href='tel:+49305550']")).to_be_visible()
     await widget.part(".contact button").click()
-    await expect(widget.part(".subtitle")).to_have_text("Waiting for a colleague")
+    await expect(widget.part(".subtitle")).to_have_text("You are number 1 in the queue")
 
 
 async def test_contact_details_that_the_answer_gives_itself_become_links_and_are_not_repeated(

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import torch
 
+from assistant.config import GatewaySettings
+from assistant.dialogue import manager
 from assistant.errors import GenerationError, PromptTooLong, QueueFull
-from assistant.generation.engine import Engine
+from assistant.gateway import app, privacy, sockets
+from assistant.generation.engine import CLOSE_TIMEOUT_S, Engine
 from assistant.generation.loader import ChatModel
 from assistant.generation.text import HALF_CHARACTER
 from assistant.values import ChatMessage, Piece, Sampling
@@ -253,6 +256,41 @@ async def test_close_ends_running_answers_as_interrupted(running: Build) -> None
         assert [pieces[-1].finish_reason for pieces in results] == ["interrupted", "interrupted"]
         with pytest.raises(GenerationError, match="not running"):
             await collect(engine, "too late")
+
+
+async def test_close_lets_no_step_follow_the_one_that_runs(running: Build) -> None:
+    async with running(max_batch=1) as (engine, gated):
+        gated.gate.clear()
+        writing = asyncio.create_task(collect(engine, "hello", replace(GREEDY, max_new_tokens=1900)))
+        await until(gated.entered.is_set)
+        closing = asyncio.create_task(asyncio.to_thread(engine.close))
+        await until(lambda: not engine.has_room)
+        gated.gate.set()
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await closing
+        assert not engine.is_alive
+        assert gated.num_calls == 1
+        assert (await writing)[-1].finish_reason == "interrupted"
+
+
+def test_with_the_defaults_a_server_has_ended_within_30_s() -> None:
+    turns_s = GatewaySettings().drain_s + manager.COMMIT_S
+    sockets_s = sockets.LAST_LOOK_S + sockets.DRAIN_S
+    assert turns_s + sockets_s + app.SHUTDOWN_S + privacy.LAST_S + CLOSE_TIMEOUT_S <= 30
+
+
+async def test_close_leaves_a_model_that_hangs_and_tells_its_readers(
+    running: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assistant.generation.engine.CLOSE_TIMEOUT_S", 0.1)
+    async with running(max_batch=1) as (engine, gated):
+        gated.gate.clear()
+        writing = [asyncio.create_task(collect(engine, text)) for text in ("written", "waiting")]
+        await until(lambda: engine.num_running == 1 and engine.queue_depth == 1)
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await asyncio.to_thread(engine.close)
+            results = await asyncio.gather(*writing, return_exceptions=True)
+        assert all("did not end its step" in str(result) for result in results), results
 
 
 async def test_an_engine_that_is_not_loaded_says_so(tiny_folder: Path, tmp_path: Path) -> None:

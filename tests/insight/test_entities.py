@@ -47,6 +47,13 @@ def found(text: str) -> list[tuple[str, str]]:
         ("next Monday", "date", "next monday"),
         ("下周一来", "date", "next monday"),
         ("后天", "date", "the day after tomorrow"),
+        ("大后天", "date", "in 3 days"),
+        ("三月十五号", "date", "--03-15"),
+        ("明日送", "date", "tomorrow"),
+        ("in three days", "date", "in 3 days"),
+        ("訂單號ＬＯ１２３４５６", "order_number", "LO123456"),
+        ("花了129塊", "money", "CNY 129"),
+        ("￥１２９", "money", "CNY 129"),
         ("邮编200040", "postcode", "200040"),
         ("SW1A 1AA", "postcode", "SW1A 1AA"),
         ("10115 Berlin", "postcode", "10115"),
@@ -61,7 +68,11 @@ def test_what_a_message_names_is_found_in_one_normal_form(text: str, kind: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "I ordered 2 lamps in 2026", "on 31 February", "the order of things", "oaken", "3月40号"]
+    "text",
+    [
+        *("", "I ordered 2 lamps in 2026", "on 31 February", "the order of things", "oaken", "3月40号"),
+        *("I sat on the sofa", "the Sun lamp"),
+    ],
 )
 def test_what_only_looks_like_one_is_none(text: str) -> None:
     assert found(text) == []

@@ -8,13 +8,13 @@ import pytest
 
 from assistant.config import Settings
 from assistant.conversation.database import Database
+from tests.databases import opened
 from tests.privacy.shop import Shop
 
 
 @pytest.fixture
 async def database(settings: Settings) -> AsyncIterator[Database]:
-    database = Database(settings.log_url)
-    await database.open()
+    database = await opened(settings.log_url)
     yield database
     await database.close()
 
@@ -41,4 +41,4 @@ def held_bytes(settings: Settings) -> Callable[[str], list[str]]:
 @pytest.fixture
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that runs in this process does not take the log lines of the server beside it."""
-    monkeypatch.setattr("assistant.cli_privacy.set_up_logging", lambda *_, **__: None)
+    monkeypatch.setattr("assistant.cli_options.set_up_logging", lambda *_, **__: None)

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Table, select, update
 
+from assistant.conversation import lapsed
+from assistant.conversation.customer_tables import customers, visitor_secrets
 from assistant.conversation.events import ConversationId, Erased, Message, NewEvent, new_id
-from assistant.conversation.tables import conversations
+from assistant.conversation.tables import conversations, visitors
 from assistant.privacy import erasure, retention
 from assistant.privacy.retention import Retention, cutoff
 from tests.privacy.shop import Customer, Shop
@@ -64,6 +66,48 @@ async def test_the_visitor_may_go_on_with_an_erased_conversation(shop: Shop) -> 
     assert (await job(shop, days=30).run_once()).num_conversations == 0
     await make_old(shop, this, days=31)
     assert (await job(shop, days=30).run_once()).num_events == 1
+
+
+async def test_who_customers_were_goes_with_the_last_of_what_they_said(shop: Shop, held_bytes: Held) -> None:
+    mia, tom = await aged(shop, MIA, days=31), await aged(shop, TOM, days=29)
+    stranger, _ = await shop.visitors.add("default")
+    async with shop.database.writing() as connection:
+        for table in (visitors, customers, visitor_secrets):
+            await connection.execute(update(table).values(created_at=cutoff(40, clock=lambda: NOW)))
+    newcomer, secret = await shop.visitors.add("default")
+    assert (await job(shop, days=30).run_once()).num_conversations == 2
+    assert await ids_in(shop, customers) == await ids_in(shop, visitor_secrets) == {tom.visitor_id}
+    kept = await ids_in(shop, visitors)
+    assert kept == {mia.visitor_id, tom.visitor_id, newcomer.visitor_id}, "Mia's tombstones still need theirs"
+    assert stranger.visitor_id not in kept
+    assert "conversations.sqlite3" not in held_bytes(MIA)
+    assert await shop.visitors.by_secret(secret) == newcomer
+    assert (await job(shop, days=30).run_once()).num_rows == 0
+
+
+async def test_a_customer_who_signed_in_since_then_stays_known(shop: Shop) -> None:
+    mia = await aged(shop, MIA, days=31)
+    long_ago, lately = cutoff(40, clock=lambda: NOW), cutoff(1, clock=lambda: NOW)
+    async with shop.database.writing() as connection:
+        for table, when in ((visitors, long_ago), (customers, long_ago), (visitor_secrets, lately)):
+            await connection.execute(update(table).values(created_at=when))
+    await job(shop, days=30).run_once()
+    assert await ids_in(shop, customers) == {mia.visitor_id}
+
+
+async def test_identities_go_batch_by_batch(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lapsed, "BATCH", 2)
+    for _ in range(5):
+        await shop.visitors.add("default")
+    async with shop.database.writing() as connection:
+        await connection.execute(update(visitors).values(created_at=cutoff(40, clock=lambda: NOW)))
+    assert (await job(shop, days=30).run_once()).num_rows == 5
+    assert await shop.count("visitors") == 0
+
+
+async def ids_in(shop: Shop, table: Table) -> set[str]:
+    async with shop.database.reading() as connection:
+        return set((await connection.execute(select(table.c.visitor_id))).scalars())
 
 
 async def test_nothing_is_erased_twice_and_nothing_without_the_setting(shop: Shop) -> None:

@@ -126,7 +126,11 @@ class Customer:
         """A socket that has said hello. Raises `aiohttp.ClientError` where there is no server just now."""
         token = await self._token()
         self._websocket = await self._http.ws_connect(f"{self.url}/v1/ws", max_msg_size=0)
-        await self.send("hello", token=token, **self.held.hello())
+        try:
+            await self.send("hello", token=token, **self.held.hello())
+        except ConnectionError:
+            abort(self._websocket)
+            raise
         return self._websocket
 
     async def send(self, kind: str, **fields: object) -> None:
@@ -160,3 +164,4 @@ def abort(websocket: aiohttp.ClientWebSocketResponse) -> None:
     connection = websocket._response.connection
     if connection is not None and connection.transport is not None:
         connection.transport.abort()
+    websocket._response.close()  # also where the server has ended it meanwhile: aiohttp warns of what is left open

@@ -16,10 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from sqlalchemy import update
 
 from assistant.config import Settings
-from assistant.conversation.database import Database
 from assistant.conversation.events import ConversationId
 from assistant.conversation.tables import conversations
 from assistant.gateway.frames import event_frame
+from tests.databases import opened
 from tests.gateway.conftest import StartRig
 from tests.gateway.rig import Rig, start_rig, stop_rig
 from tests.reliability.customer import Customer, Frame, Held
@@ -94,8 +94,7 @@ class Cuts(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.settings = Settings(data_dir=Path(self.folder.name), gateway={**GENEROUS, "drain_s": 0.05})
-        self.database = Database(self.settings.log_url)
-        self.run(self.database.open())
+        self.database = self.run(opened(self.settings.log_url))
         self.rig = self.run(self.serving())
         self.customer = Customer(self.rig.http, self.rig.own_origin)
         self.come_back()
@@ -211,6 +210,7 @@ class Cuts(RuleBasedStateMachine):
         assert [frame["data"]["author"] for frame in stored].count("customer") == self.num_asked
 
 
+@pytest.mark.timeout(3_600)
 def test_no_order_of_cuts_restarts_and_repetitions_changes_what_a_client_holds(is_long: bool) -> None:
     chosen = hypothesis_settings(
         max_examples=400 if is_long else 12,

@@ -25,6 +25,7 @@ NUM_STOPS = 3
 STOP_WITHIN_S = 30
 
 
+@pytest.mark.timeout(1_800)
 async def test_no_kill_loses_or_repeats_anything(child: Child, tmp_path: Path, is_long: bool) -> None:
     kills = NUM_KILLS_LONG if is_long else NUM_KILLS
     await _play(child, tmp_path, signal.SIGKILL, kills)

@@ -13,6 +13,7 @@ from assistant.retrieval.embedding import Encoders
 from assistant.retrieval.index import FaqIndex, build_index
 from assistant.retrieval.retriever import FaqRetriever
 from assistant.retrieval.sources import Knowledge
+from tests import demo_index
 from tests.conftest import REPOSITORY
 from tests.retrieval.paraphrases import IN_SCOPE, OUT_OF_SCOPE
 
@@ -23,7 +24,9 @@ pytestmark = pytest.mark.real
 def opened(real_encoders: Encoders, tmp_path_factory: pytest.TempPathFactory) -> tuple[FaqIndex, Knowledge]:
     data_dir: Path = tmp_path_factory.mktemp("data")
     settings = Settings(data_dir=data_dir, knowledge={"root": REPOSITORY / "knowledge_base"})
+    demo_index.lend(data_dir)
     open_or_build(settings, real_encoders)
+    demo_index.keep(data_dir)
     return open_or_build(settings, real_encoders, progress=lambda done, total: pytest.fail("embedded again"))
 
 
@@ -50,7 +53,7 @@ def test_a_chinese_question_finds_an_entry_that_exists_in_english_only(
 ) -> None:
     knowledge = opened[1]
     kept = tuple(entry for entry in knowledge.entries if entry.lang == "en" or not entry.id.startswith("invoice"))
-    index = build_index(replace(knowledge, entries=kept), real_encoders)
+    index = build_index(replace(knowledge, entries=kept), real_encoders, previous=opened[0])
     hit = FaqRetriever(index, real_encoders, RetrievalSettings()).search("在哪里可以找到我的发票？", language="zh")[0]
     assert (hit.passage.entry_id, hit.passage.lang) == ("invoice-download", "en")
 

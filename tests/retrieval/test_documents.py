@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -227,6 +228,28 @@ def test_running_titles_and_page_numbers_of_a_pdf_are_left_out(read: Read) -> No
     assert answers == [RETURNS] * 3
 
 
+def with_bytes(data: bytes, start: int, new: bytes) -> bytes:
+    return data[:start] + new + data[start + len(new) :]
+
+
+def with_flag(data: bytes, flag: int) -> bytes:
+    """The same Word file, each of its parts marked so (in both headers of the part)."""
+    return _in_headers(data, 6, 8, flag)
+
+
+def with_method(data: bytes, method: int) -> bytes:
+    """The same Word file, each of its parts said to be packed by that method."""
+    return _in_headers(data, 8, 10, method)
+
+
+def _in_headers(data: bytes, local: int, central: int, value: int) -> bytes:
+    for mark, place in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        for found in re.finditer(re.escape(mark), data):
+            data = with_bytes(data, found.start() + place, value.to_bytes(2, "little"))
+    return data
+
+
+PACKED = make_docx(paragraph(RETURNS))
 BROKEN = {
     "en/broken.pdf": (b"%PDF-1.4 nothing", "no PDF that can be read"),
     "en/encrypted.pdf": (encrypted_pdf(), "it is encrypted"),
@@ -236,6 +259,12 @@ BROKEN = {
     "en/bad-xml.docx": (make_docx("<w:p>"), "no Word document that can be read"),
     "en/encrypted.docx": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512), "it is encrypted, or an old .doc"),
     "en/empty.docx": (make_docx(), "the document has no text"),
+    "en/damaged.docx": (
+        with_bytes(PACKED, PACKED.index(b"word/document.xml") + 20, b"\xff" * 60),
+        "parts cannot be unpacked",
+    ),
+    "en/locked.docx": (with_flag(PACKED, 0x1), "it is encrypted"),
+    "en/odd.docx": (with_method(PACKED, 99), "can be read (NotImplementedError)"),
     "en/bomb.docx": (make_docx(paragraph("0" * docx.MAX_XML_BYTES)), f"the limits are {docx.MAX_XML_BYTES}"),
     "en/empty.html": (b"<html><body><script>x()</script></body></html>", "the page has no text"),
     "en/nothing.html": (b"", "the page has no text"),
@@ -254,6 +283,18 @@ def test_a_file_that_cannot_be_read_is_one_problem_and_the_rest_is_read(read: Re
     message = only_problem(read(name, data))
     assert Path(name).name in message
     assert said in message
+
+
+@pytest.mark.parametrize(
+    "declaration", ["<![foo[bar]]>", "<![%", "<![if !vml]>", "<![endif]>", "<![CDATA[x]]>", "<![", "<!x"]
+)
+def test_a_declaration_that_html_does_not_know_is_passed_over(read: Read, declaration: str) -> None:
+    knowledge = read(
+        "en/x.html", f"<html><body><h1>T</h1><p>{RETURNS}</p>{declaration}<p>{FURNITURE}</p></body></html>"
+    )
+    (entry,) = documents(knowledge)
+    assert entry.answer.startswith(RETURNS)
+    assert parse_html(f"<p>{RETURNS}</p>{declaration} a > b <p>{FURNITURE}</p>").text.endswith(FURNITURE)
 
 
 def test_a_pdf_of_too_many_pages_or_taking_too_long_is_refused(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,3 +109,18 @@ def test_a_search_goes_to_the_thing_that_is_spoken_of(encoders: Encoders) -> Non
         hits = retriever.search("what is the phone number", language="en", context=[f"You mean {shop}?", "Yes."])
         assert hits[0].passage.entry_id == f"{shop}-1"
         assert [hit.confidence for hit in hits] == sorted((hit.confidence for hit in hits), reverse=True)
+
+
+def test_the_names_of_a_tenants_things_are_told_as_they_are_in_the_index_now(encoders: Encoders) -> None:
+    whole, less = Knowledge.of(branches(), ()), Knowledge.of(branches()[:1], ())
+    retriever = FaqRetriever(build_index(whole, encoders), encoders, RetrievalSettings(floor=0))
+    assert {shop.lower() for shop in SHOPS} <= set(retriever.names(""))
+    assert retriever.names("") is retriever.names("")
+    assert retriever.names("another") == ()
+    retriever.replace_index(build_index(less, encoders))
+    assert retriever.names("") == ()
+
+
+def test_names_are_written_as_in_their_language() -> None:
+    names = Focus(branches(), range(len(branches()))).names
+    assert {"old town", "全季", "汉庭"} <= set(names)

@@ -55,7 +55,7 @@ def test_typed_sounds_become_words(speller: PinyinSpeller) -> None:
         "想请朋友吃饭，推荐一家餐馆",
         "My coupon code does not work",
         "lamp 坏了怎么办",
-        "谁在第 50 届超级碗上演唱了国歌？",
+        "今年第 12 届面包节是哪位师傅夺冠的？",
         "",
     ],
 )

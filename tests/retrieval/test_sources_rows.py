@@ -144,6 +144,10 @@ def test_a_table_may_have_chinese_headings(tmp_path: Path) -> None:
     [
         ("q,a\nx,y\n", ":1: ", "the first line does not name the columns"),
         ("", ":1: ", "the first line does not name the columns"),
+        ('question,answer,"tags"x\nQ?,A,t\n', ":1: ", "the first line cannot be read: ',' expected after"),
+        pytest.param(
+            f"question,answer,{'x' * 131_073}\nQ?,A,t\n", ":1: ", "cannot be read: field larger than", id="long"
+        ),
         ("question,answer\nQ?,A\nQ2?,\n", ":3: ", "it has no 'answer'"),
         ('question,answer\nQ?,A\nQ2?,"never closed\nmore\n', ":3: ", "unexpected end of data"),
         ('question,answer\nQ?,A\n"Q2"x,A\n', ":3: ", "expected after"),

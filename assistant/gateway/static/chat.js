@@ -14,6 +14,7 @@ const RESUMED_SILENCE_MS = 25_000; // the same, for an answer that a lost connec
 const THINKING_MS = 30_000;
 const HANDOVER_MS = 10_000;
 const BANNER_DELAY_MS = 1_200; // short reconnects stay unseen
+const TYPING_EVERY_MS = 3_000; // the other side's sign of it lasts twice as long
 const FRAME_REST_BYTES = 200; // of a message frame, its type and id
 const isWithPerson = (mode) => mode === "human" || mode === "closed";
 const IN_A_TURN = new Set(["turn.started", "status", "delta"]);
@@ -32,6 +33,7 @@ export class AssistantChat extends HTMLElement {
   #state = { mode: "bot" };
   #turn = null; // the answer being written, as {id, messageId}; without an id while only its start is awaited
   #seenSeq = 0; // of the latest message from the other side
+  #typedAt = 0; // when the other side was told last that the customer writes
   #timers = {};
 
   /** What the script tag says: the server's `origin` and the `options` from its data attributes. */
@@ -48,6 +50,7 @@ export class AssistantChat extends HTMLElement {
     this.#buildView();
     this.#reset();
     this.#showStatus();
+    if (this.#options.identity) this.identify(parsed(this.#options.identity));
     if (this.#conversation.isBegun) this.#conversation.connection.start();
     if (this.#options.open !== undefined && this.#options.open !== "false") this.#panel.open();
   }
@@ -91,6 +94,16 @@ export class AssistantChat extends HTMLElement {
     this.#conversation.renew();
   }
 
+  /** Who the site says the customer is: a signed proof, or a function that gives one. `assistant:identity` tells what became of it. */
+  identify(identity) {
+    this.#conversation.connection.identify(identity);
+  }
+
+  /** Forgets who the customer is, on this device and for the server, and begins an empty conversation. */
+  signOut() {
+    this.#conversation.signOut();
+  }
+
   // Building
 
   #buildConversation(locale) {
@@ -101,6 +114,7 @@ export class AssistantChat extends HTMLElement {
         item: (item) => this.#transcript.showPending(item),
         reset: () => this.#reset(),
         status: () => this.#showStatus(),
+        identity: (isAccepted) => this.#tell("assistant:identity", { isAccepted }),
       },
     });
     this.#uploads = new Uploads({
@@ -133,6 +147,7 @@ export class AssistantChat extends HTMLElement {
       on: {
         toggled: (isOpen) => isOpen && this.#opened(),
         submit: (text) => this.send(text),
+        typed: () => this.#tellTyping(),
         excess: (text) => this.#excess(text),
         limit: () => conversation.limits.max_text_chars,
         stop: () => conversation.request({ type: "stop", turn_id: this.#turn.id }),
@@ -155,7 +170,11 @@ export class AssistantChat extends HTMLElement {
     this.#transcript.toEnd();
     this.#markRead();
     this.#offerFiles();
-    this.dispatchEvent(new CustomEvent("assistant:open", { bubbles: true, composed: true }));
+    this.#tell("assistant:open");
+  }
+
+  #tell(type, detail = undefined) {
+    this.dispatchEvent(new CustomEvent(type, { bubbles: true, composed: true, detail }));
   }
 
   #reset() {
@@ -192,6 +211,7 @@ export class AssistantChat extends HTMLElement {
       case "resumed": return this.#caughtUp();
       case "message": return this.#message(frame, data, isLive);
       case "state": return this.#setState(data, frame.ts);
+      case "queue": return this.#setPlace(data.queue_position);
       case "ack": return this.#expectAnswer(data.seq);
       case "turn.started": return this.#think(this.#texts.thinking);
       case "status": return this.#think(this.#texts[PHASES[data.phase]] ?? this.#texts.thinking, data.ttl_ms);
@@ -221,14 +241,14 @@ export class AssistantChat extends HTMLElement {
     const author = data.author ?? frame.author;
     const isFinal = author === "agent" || (author === "assistant" && this.#endsTurn(data.message_id));
     if (isFinal) this.#end();
+    if (author === "customer") this.#typedAt = 0; // what comes now is written anew
     this.#transcript.message({ author, data, ts: frame.ts });
     if (isFinal) this.#transcript.dropStreams();
     if (author !== "customer") this.#markRead(frame.seq);
     if (!isLive) return;
     const speaker = author === "agent" ? this.#agentName : this.#texts.assistant;
     if (author !== "customer" && this.isOpen) this.#panel.announce(`${speaker}: ${withoutMarks(data.text)}`);
-    const detail = { message_id: data.message_id, author, text: data.text };
-    this.dispatchEvent(new CustomEvent("assistant:message", { bubbles: true, composed: true, detail }));
+    this.#tell("assistant:message", { message_id: data.message_id, author, text: data.text });
   }
 
   #markRead(seq = 0) {
@@ -297,6 +317,17 @@ export class AssistantChat extends HTMLElement {
     this.#applyState(data);
     if (isWithPerson(data.mode)) this.#end();
     if (ts && data.mode !== before) this.#transcript.mode(data, ts);
+  }
+
+  #setPlace(queue_position) {
+    if (this.#state.mode !== "waiting" || this.#state.queue_position === queue_position) return;
+    this.#applyState({ ...this.#state, queue_position });
+    if (this.isOpen) this.#panel.announce(this.#texts.waiting(queue_position));
+  }
+
+  #tellTyping() {
+    if (this.#state.mode !== "human" || Date.now() - this.#typedAt < TYPING_EVERY_MS) return;
+    if (this.#conversation.request({ type: "typing" })) this.#typedAt = Date.now();
   }
 
   #applyState(state) {
@@ -385,5 +416,14 @@ export class AssistantChat extends HTMLElement {
     const { status } = this.#conversation.connection;
     const text = this.#texts[status === "online" || status === "idle" ? mode : "connecting"];
     this.#panel.setSubtitle(typeof text === "function" ? text(mode === "human" ? assignee : queue_position) : text, status === "online");
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    console.warn("data-identity is no JSON: the customer stays anonymous");
+    return null;
   }
 }

@@ -1,5 +1,7 @@
 /* One socket to the server at a time, and a new one whenever it is lost. Wire protocol, version 1. */
 
+import { Identity } from "./identity.js";
+
 const HANDSHAKE_TIMEOUT_MS = 15_000; // from asking for a token to being caught up
 const PROBE_TIMEOUT_MS = 5_000;
 const BACKOFF_MS = { first: 500, longest: 30_000, rateLimited: 5_000 };
@@ -15,7 +17,8 @@ export const CLOSE = { protocol: 4400, auth: 4401, origin: 4403, replaced: 4409,
  *
  * `status` is idle, connecting, online, waiting (for the next try), refused or replaced. `on` has
  * `hello()` the fields of the first frame, `frame(frame)`, `status()`, `stranger()` the server no longer knows this visitor,
- * `lost(code)`, and `hasUnsent()` whether coming back cannot wait until somebody looks.
+ * `changed()` it is another customer now, `identity(isAccepted)` what became of the site's proof, `lost(code)`, and `hasUnsent()`
+ * whether coming back cannot wait until somebody looks.
  */
 export class Connection {
   status = "idle";
@@ -24,6 +27,7 @@ export class Connection {
   #locale;
   #store;
   #on;
+  #identity = new Identity();
   #socket = null;
   #handshake = new AbortController();
   #listeners = new AbortController();
@@ -54,6 +58,22 @@ export class Connection {
   /** Leaves the present socket, if any, and says hello anew. */
   reconnect() {
     if (this.status !== "idle") this.#connect();
+  }
+
+  /** Shows the server who the site says the customer is, now or on the first connection. */
+  identify(identity) {
+    this.#identity.set(identity);
+    this.reconnect();
+  }
+
+  /** Has the server end this device's secret, and shows no identity any more. What is stored is left to the caller. */
+  signOut() {
+    const { visitor_secret } = this.#store.read();
+    this.#identity.set(null);
+    this.#leave();
+    if (!visitor_secret) return;
+    const options = { method: "POST", headers: { Authorization: `Bearer ${visitor_secret}` }, credentials: "omit", keepalive: true };
+    fetch(`${this.#origin}/v1/visitor-sign-out`, options).catch(() => {}); // offline: the secret is forgotten here all the same
   }
 
   /** Tries now instead of at the end of the backoff. */
@@ -108,26 +128,50 @@ export class Connection {
     }
   }
 
-  async #fetchToken(signal) {
+  async #fetchToken(signal, isDoubted = false) {
+    const identity = await this.#identity.proof();
+    signal.throwIfAborted();
     const { visitor_id, visitor_secret } = this.#store.read();
-    const identity = visitor_secret ? { visitor_id, visitor_secret } : {};
-    const response = await fetch(`${this.#origin}/v1/visitor-tokens`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ tenant: this.#tenant, locale: this.#locale, ...identity }),
-      credentials: "omit",
-      cache: "no-store",
-      signal,
-    });
-    if (response.status === 401 && visitor_secret) {
-      this.#on.stranger();
+    const known = visitor_secret && !isDoubted ? { visitor_id, visitor_secret } : {};
+    const response = await this.#ask({ tenant: this.#tenant, locale: this.#locale, ...known, identity }, signal);
+    if (response.status === 401 && known.visitor_secret) {
+      this.#identity.revive();
+      if (!identity) this.#on.stranger();
+      return this.#fetchToken(signal, Boolean(identity)); // which of the two is wrong?
+    }
+    if (response.status === 401 && identity) {
+      this.#refuseIdentity();
       return this.#fetchToken(signal);
     }
     if (!response.ok) throw refusal(response);
     const answer = await response.json();
     signal.throwIfAborted();
-    this.#store.patch({ visitor_id: answer.visitor_id, visitor_secret: answer.visitor_secret ?? visitor_secret });
+    this.#become(answer, identity);
     return answer.token;
+  }
+
+  #ask(body, signal) {
+    const headers = { "Content-Type": "application/json" };
+    const options = { method: "POST", headers, body: JSON.stringify(body), credentials: "omit", cache: "no-store", signal };
+    return fetch(`${this.#origin}/v1/visitor-tokens`, options);
+  }
+
+  #become({ visitor_id, visitor_secret }, identity) {
+    const before = this.#store.read();
+    const isOther = before.visitor_id !== undefined && before.visitor_id !== visitor_id;
+    if (isOther && before.is_signed_in) this.#on.changed();
+    const is_signed_in = identity ? true : isOther ? false : before.is_signed_in;
+    this.#store.patch({ visitor_id, visitor_secret: visitor_secret ?? before.visitor_secret, is_signed_in });
+    if (!identity) return;
+    this.#identity.settle();
+    this.#on.identity(true);
+  }
+
+  // A proof that does not hold may be anybody's: nothing of a customer who was signed in here is shown on the strength of it.
+  #refuseIdentity() {
+    if (this.#identity.refuse()) return;
+    if (this.#store.read().is_signed_in) this.#on.changed();
+    this.#on.identity(false);
   }
 
   #openSocket(token) {

@@ -15,7 +15,7 @@ const NONE = { conversation_id: undefined, epoch: undefined };
  * Resumes after every loss without a gap or a double, and sends each message until it is confirmed.
  *
  * `on` has `frame(frame, isLive)` for every frame in order, `isLive` false for what a replay brings; `reset()` when all that was
- * shown is void; `item(item)` when an unconfirmed message changed; `status()`.
+ * shown is void; `item(item)` when an unconfirmed message changed; `status()`; `identity(isAccepted)`.
  */
 export class Conversation {
   limits = { max_text_chars: 8_000, max_frame_bytes: 65_536 };
@@ -42,6 +42,8 @@ export class Conversation {
         frame: (frame) => this.#receive(frame, frame.data ?? {}),
         lost: (code) => this.#lost(code),
         stranger: () => this.#becomeStranger(),
+        changed: () => (this.#drop(), this.#becomeStranger()),
+        identity: on.identity,
         hasUnsent: () => Boolean(this.outbox.head),
         status: on.status,
       },
@@ -87,10 +89,22 @@ export class Conversation {
 
   /** Leaves this conversation and begins an empty one. */
   renew() {
-    this.outbox.clear();
-    this.#deferred = [];
+    this.#drop();
     this.#forget();
     this.connection.reconnect();
+  }
+
+  /** Forgets who the visitor is, here and on the server, and begins an empty conversation as somebody new. */
+  signOut() {
+    this.connection.signOut();
+    this.store.forget();
+    this.renew();
+  }
+
+  /** Lets nothing that waits be sent in another's name. */
+  #drop() {
+    this.outbox.clear();
+    this.#deferred = [];
   }
 
   // Coming back

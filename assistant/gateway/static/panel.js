@@ -9,7 +9,7 @@ const NEAR_LIMIT_CHARS = 200;
 const isPhone = () => window.matchMedia("(max-width: 480px)").matches;
 
 /**
- * `on` has `toggled(isOpen)`, `submit(text)` -> whether it was taken, `excess(text)` -> characters too many, `limit()` -> characters allowed,
+ * `on` has `toggled(isOpen)`, `submit(text)` -> whether it was taken, `typed()`, `excess(text)` -> characters too many, `limit()` -> characters allowed,
  * `stop()`, `handOver()`, `renew()`, `attach(files)`, `needsConfirm()` whether there is a conversation to lose.
  */
 export class Panel {
@@ -168,7 +168,7 @@ export class Panel {
 
   #buildComposer() {
     const { input, placeholder, person, send, stop } = this.#texts;
-    this.input = h("textarea", { rows: 1, "aria-label": input, placeholder, enterkeyhint: "send", dir: "auto", oninput: () => this.measure() });
+    this.input = h("textarea", { rows: 1, "aria-label": input, placeholder, enterkeyhint: "send", dir: "auto", oninput: () => this.#typed() });
     this.send = h("button", { class: "round send", "aria-label": send, title: send }, icon("send"));
     this.stop = h("button", { type: "button", class: "round stop", "aria-label": stop, title: stop, hidden: true }, icon("stop"));
     this.stop.addEventListener("click", () => this.#stopAnswer());
@@ -231,6 +231,11 @@ export class Panel {
     this.counter.classList.toggle("over", excess > 0);
     this.send.disabled = excess > 0;
     this.#showButtons();
+  }
+
+  #typed() {
+    this.measure();
+    if (this.input.value.trim() !== "") this.#on.typed();
   }
 
   #submit(event) {
