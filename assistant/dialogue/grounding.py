@@ -50,6 +50,8 @@ IS_REFERRED_TO = re.compile(
 )
 # Words that stand beside any number and so tie it to nothing.
 UNITS = frozenset("day week month year hour minut work eur euro percent kg cm item order".split())
+# Words that may stand for another of them: "within 60 days", "for 60 days".
+PREPOSITIONS = frozenset("within during about into per via".split())
 # How much of what the customer said is looked at.
 MAX_SAID = 20
 MAX_SAID_CHARS = 2_000
@@ -131,7 +133,8 @@ class Grounds:
         clauses, says = _clauses(read), polarities(read.plain)
         fitting = [w for w in self._holding(facts) if agree(says, w.says) and self._binds(w, clauses)]
         best = max(fitting, key=lambda window: _similarity(words, window.words), default=None)
-        if best is None or len(words & best.words) < MIN_COVERAGE * len(words):
+        told = words - PREPOSITIONS
+        if best is None or len(told & best.words) < MIN_COVERAGE * len(told):
             return Verdict(supported=False)
         return Verdict(True, quote(best.passage, best.span, sentence.start, sentence.end))
 
