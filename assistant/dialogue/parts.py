@@ -7,6 +7,7 @@ the greeting says nothing, and the sentence about the sofa belongs to both.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assistant.dialogue.asking import ASKING, asks, is_bare
@@ -36,6 +37,14 @@ ENGLISH_CLAUSE = re.compile(
     re.I,
 )
 CHINESE_CLAUSE = re.compile(r"[，,。！？!?；;：:\n]|(?:再)?顺便")
+# "I want to cancel, how does that work?": it asks nothing beside what stands before it.
+ONLY_HOW = re.compile(
+    r"(?:so |and |but )?how (?:does|do|would|can|should|must|could) (?:that|this|it|i|we) "
+    r"(?:work|go|do (?:that|this|it|so)|go about (?:that|this|it))\W*"
+    r"|(?:so |and )?what (?:do|should|must) i (?:have to )?do\W*"
+    r"|(?:请问|那么?|我)?(?:应?该|要|得)?(?:怎么|如何|咋)(?:弄|办理?|操作|做|处理|搞)[呢啊呀]?\W*",
+    re.I,
+)
 _UNIT = re.compile(rf"[{HAN_RANGES}]|[^\W{HAN_RANGES}]+")
 SENTENCE = re.compile(r"(?<=[?!。！？；\n])|(?<=[.])(?=\s)")
 
@@ -62,11 +71,22 @@ def take_apart(text: str) -> Message:
     """The questions of ``text``; what cannot be split comes back whole."""
     pieces = [piece for sentence in SENTENCE.split(text) for piece in _split(sentence.strip())]
     said = [piece.strip(" ,，;；、") for piece in pieces]
-    said = [piece for piece in said if piece and not is_small_talk(piece)]
+    said = _with_manner([piece for piece in said if piece and not is_small_talk(piece)])
     questions = [piece for piece in said if asks(piece)]
     if not 2 <= len(questions) <= MAX_QUESTIONS:
         return Message((text.strip(),), clauses=_clauses(text))
     return Message(tuple(new_part(piece) for piece in questions), tuple(piece for piece in said if not asks(piece)))
+
+
+def _with_manner(said: Sequence[str]) -> list[str]:
+    """Pieces that only ask how, joined to what they ask it of."""
+    joined: list[str] = []
+    for piece in said:
+        if joined and ONLY_HOW.fullmatch(piece):
+            joined[-1] += f", {piece}"
+        else:
+            joined.append(piece)
+    return joined
 
 
 def _split(sentence: str) -> list[str]:

@@ -78,3 +78,15 @@ def test_a_message_with_one_question_is_told_by_clause(text: str, clauses: list[
 
 def test_two_questions_have_no_clauses() -> None:
     assert take_apart("How do I return shoes? When do I get my money?").clauses == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I am tall and would like to cancel my order, how does that work?",
+        "Can I cancel the order I placed today? And how do I do that?",
+        "订单能取消吗？怎么操作呢？",
+    ],
+)
+def test_only_how_is_no_question_of_its_own(text: str) -> None:
+    assert not take_apart(text).is_compound

@@ -11,7 +11,7 @@ from assistant.dialogue.prompt import Exchange
 from assistant.dialogue.responder import Responder
 from assistant.dialogue.turn import Question, Reply
 from assistant.errors import GenerationError
-from assistant.values import Passage, Reading
+from assistant.values import Concern, Passage, Reading
 from tests.dialogue.scripted import (
     STEPS_ZH,
     WINDOW,
@@ -342,12 +342,26 @@ async def test_a_brand_speaks_for_itself() -> None:
     assert "Oak" in (await desk.ask("Hello!")).text
 
 
-async def test_a_concern_gets_its_fixed_reply_without_a_search() -> None:
-    desk = Desk(confidence=0.99)
-    reader = FixedReader(Reading(concern="harm", concern_score=0.9))
+def reading_desk(concern: Concern, score: float, *, found: float) -> Desk:
+    desk = Desk(confidence=found)
+    reader = FixedReader(Reading(concern=concern, concern_score=score))
     desk.responder = Responder(desk.retriever, desk.generator, SETTINGS, reader=reader)
+    return desk
+
+
+@pytest.mark.parametrize(("concern", "score"), [("harm", 0.8), ("injection", 0.7), ("sensitive", 0.7)])
+async def test_a_concern_gets_its_fixed_reply_without_a_search(concern: Concern, score: float) -> None:
+    desk = reading_desk(concern, score, found=0.99)
     reply = await desk.ask("return something dreadful")
-    assert (reply.decision, desk.retriever.queries, reply.reading) == ("abstained", [], reader.reading)
+    assert (reply.citations, desk.retriever.queries) == ((), [])
+    assert reply.reading is not None
+    assert reply.reading.concern == concern
+
+
+@pytest.mark.parametrize(("found", "decision"), [(0.96, "verbatim"), (0.9, "abstained")])
+async def test_what_only_resembles_harm_is_answered_where_the_search_is_sure(found: float, decision: str) -> None:
+    reply = await reading_desk("harm", 0.7, found=found).ask("return something dreadful")
+    assert (reply.decision, bool(reply.citations)) == (decision, decision == "verbatim")
 
 
 class FixedAction:

@@ -51,6 +51,8 @@ SAID: list[tuple[Concern, str]] = [
     ("abuse", "你们都是废物"),
 ]
 ORDINARY = [
+    "送妈妈的围裙能写卡片吗",
+    "我妈的账户登录不了",
     "Do you sell bath bombs?",
     "My knife is blunt, can you sharpen it?",
     "My parcel was stolen",
