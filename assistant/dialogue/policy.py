@@ -42,6 +42,11 @@ class Found:
     beside: tuple[Hit, ...] = ()
     plausible: tuple[Hit, ...] = ()
 
+    @property
+    def confidence(self) -> float:
+        """How likely the first hit answers it; 0 where there is none."""
+        return self.hits[0].confidence if self.hits else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -6,8 +6,7 @@ It knows no log, no socket and no database; `manager` gives it those.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -16,9 +15,7 @@ import structlog
 from assistant.config import BUILT_IN_CHAT_MODEL, Settings
 from assistant.conversation.events import Decision, PromptPassage
 from assistant.dialogue import prompt, replies
-from assistant.dialogue.asking import is_bare
-from assistant.dialogue.context import fit, new_part, reminded, standalone
-from assistant.dialogue.correction import corrected
+from assistant.dialogue.context import fit, standalone
 from assistant.dialogue.draft import Draft, Sink, Stopwatch
 from assistant.dialogue.extract import Composition
 from assistant.dialogue.grounding import Grounds
@@ -26,39 +23,28 @@ from assistant.dialogue.handoff import address_left, wants_person
 from assistant.dialogue.ladder import Ladder
 from assistant.dialogue.mood import is_furious
 from assistant.dialogue.output_filter import OutputGuard
-from assistant.dialogue.parts import Message, query_for, take_apart
-from assistant.dialogue.policy import CLAUSE_FLOOR, PART_FLOOR, PLAUSIBLE, Found, Plan, decide
+from assistant.dialogue.policy import Found, Plan, decide
 from assistant.dialogue.prompt import Exchange, Voice
+from assistant.dialogue.searching import Searching
 from assistant.dialogue.smalltalk import pleasantry
 from assistant.dialogue.turn import ActionTaker, Generator, Question, Reader, Reply, Retriever
 from assistant.dialogue.wording import Wording
 from assistant.errors import GenerationError
 from assistant.language import fold
-from assistant.values import ChatMessage, Concern, Hit, Passage, Reading, Sampling
+from assistant.values import ChatMessage, Concern, Passage, Reading, Sampling
 
 log = structlog.get_logger()
 
 STUCK = "no answer twice in a row"
+"""How the reason of a hand-over begins that stands for a second abstention."""
 URGENT = "no answer to an urgent message"
 # So many of the customer's messages before support what is said to them.
 GROUNDING_MESSAGES = 40
-"""How the reason of a hand-over begins that stands for a second abstention."""
 
 # What asks something itself, or hands the conversation over.
 NOT_REMINDED_AFTER: frozenset[Decision] = frozenset({"action", "handoff", "clarified"})
 # Another wording needs chance; the first one does better without.
 REWORDING_TEMPERATURE = 0.7
-# How much an entry that was just told counts for a follow-up: of 52 that refer to what was said, 45 found the right
-# entry, and 39 with 0.6.
-TOLD_WEIGHT = 0.85
-# Who corrects what was asked has just been told the wrong thing.
-CORRECTED_WEIGHT = 0.6
-# How much the question before counts for a short one that does not refer to it and is not sure by itself. It lifted
-# the first hit from 12 to 17 right in 24 follow-ups, and lowered it from 152 to 150 in 173 short questions that came
-# after an unrelated one.
-REMINDED_WEIGHT = 0.7
-SURE = 0.9
-LEAST = 0.03
 # From this resemblance to a concern on, a question is only answered where the search is as sure as this,
 DOUBTED_SCORE = 0.4
 DOUBTED_CONFIDENCE = 0.65
@@ -68,9 +54,6 @@ DOUBTED_CONFIDENCE = 0.65
 RESEMBLED: frozenset[Concern] = frozenset({"harm", "abuse"})
 MOST_RESEMBLANCE = 0.75
 CERTAIN = 0.95
-# What it finds alone, where together with the one before another entry comes first: of 16 found at 0.9 and more, 11
-# were right.
-DISPUTED_WEIGHT = 0.8
 
 
 class Responder:
@@ -87,7 +70,7 @@ class Responder:
         canary: str = "",
         ladder: Ladder | None = None,
     ) -> None:
-        self._retriever = retriever
+        self._searching = Searching(retriever, floor=settings.retrieval.floor)
         self._generator = generator
         self._settings = settings
         self._reader = reader
@@ -134,7 +117,7 @@ class Responder:
     async def _with_search(self, question: Question, sink: Sink, clock: Stopwatch) -> Reply:
         sink.enter("searching")
         query = standalone(question.text, question.earlier)
-        whole, parts = await self._search(query, question)
+        whole, parts = await self._searching.search(query, question)
         clock.mark("search")
         if concern := _concern_of(question.reading, whole):
             return self._wording.concerned(question, concern)
@@ -255,69 +238,6 @@ class Responder:
             seed=question.attempt if again else None,
         )
 
-    # -- searching
-
-    async def _search(self, query: str, question: Question) -> tuple[Found, list[Found]]:
-        """What is found for the whole message, and for each of its questions where it asks several."""
-        message = await asyncio.to_thread(take_apart, question.text)
-        if message.is_compound:
-            whole = await self._find(query, question, question.text)
-            return whole, [await self._find_part(part, message, question) for part in message.questions]
-        if query != question.text:
-            return await self._find(query, question, question.text), []
-        with_previous = reminded(question.text, question.earlier)
-        if with_previous:
-            return await self._find_reminded(with_previous, question), []
-        if message.clauses:
-            return await self._find_with_clauses(message.clauses, question), []
-        return await self._find(query, question, question.text), []
-
-    async def _find_reminded(self, with_previous: str, question: Question) -> Found:
-        """What is found for a short question alone and together with the one before it, each entry as both make it."""
-        floor = self._settings.retrieval.floor
-        alone = await self._find(question.text, question, question.text, floor=LEAST)
-        joined = await self._hits(with_previous, question, stress=question.text, floor=LEAST)
-        is_disputed = joined and alone.hits and joined[0].passage.entry_id != alone.hits[0].passage.entry_id
-        if _confidence(alone) >= SURE:
-            weight = DISPUTED_WEIGHT if is_disputed else 1.0
-            return replace(alone, hits=_at_least(floor, [_weighed(hit, weight) for hit in alone.hits]))
-        return replace(alone, hits=_at_least(floor, _pooled(alone.hits, joined)), leans=bool(is_disputed))
-
-    async def _find_with_clauses(self, clauses: Sequence[str], question: Question) -> Found:
-        """What is found for the whole message, and beside it what each of its clauses finds first."""
-        found = await self._find(question.text, question, question.text, floor=PLAUSIBLE)
-        alone = [await self._find(clause, question, clause, floor=CLAUSE_FLOOR) for clause in clauses]
-        likely = tuple(hit for hit in found.hits if hit.confidence >= self._settings.retrieval.floor)
-        first = tuple(hit for each in alone for hit in each.hits[:1])
-        return replace(found, hits=likely, beside=first, plausible=found.hits)
-
-    async def _find_part(self, part: str, message: Message, question: Question) -> Found:
-        """What is found for a question alone, and beside it what is found together with what is said around it."""
-        query = query_for(part, message)
-        within = await self._find(query, question, part, floor=PART_FLOOR)
-        if query == part or is_bare(part):
-            return within
-        alone = await self._find(part, question, part, floor=PART_FLOOR)
-        first, second = sorted((alone, within), key=_confidence, reverse=True)
-        return replace(first, beside=second.hits)
-
-    async def _find(self, query: str, question: Question, text: str, *, floor: float | None = None) -> Found:
-        leans = query != text
-        hits = await self._hits(query, question, stress=new_part(text) if leans else "", floor=floor)
-        weight = CORRECTED_WEIGHT if corrected(text) else TOLD_WEIGHT
-        return Found(text, tuple(_told_less(hits, question.just_told, weight) if leans else hits), leans)
-
-    async def _hits(self, query: str, question: Question, *, stress: str, floor: float | None) -> list[Hit]:
-        return await asyncio.to_thread(
-            self._retriever.search,
-            query,
-            language=question.language,
-            tenant=question.tenant,
-            stress=stress,
-            context=question.said,
-            floor=floor,
-        )
-
     def _can_write(self, language: str) -> bool:
         compose = self._settings.dialogue.compose
         if compose == "extract" or (compose == "auto" and self._is_untrained):
@@ -328,40 +248,9 @@ class Responder:
 def _concern_of(reading: Reading, whole: Found) -> Concern | None:
     """What a message resembles, unless the search says that it is the shop's business all the same."""
     if reading.concern:
-        return reading.concern if _confidence(whole) < CERTAIN else None
-    return "harm" if reading.concern_score >= DOUBTED_SCORE and _confidence(whole) < DOUBTED_CONFIDENCE else None
+        return reading.concern if whole.confidence < CERTAIN else None
+    return "harm" if reading.concern_score >= DOUBTED_SCORE and whole.confidence < DOUBTED_CONFIDENCE else None
 
 
 def _shown(passage: Passage) -> PromptPassage:
     return PromptPassage(passage.entry_id, passage.title, passage.text)
-
-
-def _confidence(found: Found) -> float:
-    return found.hits[0].confidence if found.hits else 0.0
-
-
-def _pooled(alone: Sequence[Hit], joined: Sequence[Hit]) -> list[Hit]:
-    """The hits of two searches, each entry as likely as both make it (logarithmic pooling; Genest & Zidek 1986)."""
-    hits = {hit.passage.entry_id: hit for hit in (*joined, *alone)}
-    log_odds = dict.fromkeys(hits, 0.0)
-    for found, weight in ((alone, 1 - REMINDED_WEIGHT), (joined, REMINDED_WEIGHT)):
-        sure = {hit.passage.entry_id: hit.confidence for hit in found}
-        for entry_id in hits:
-            odds = min(max(sure.get(entry_id, 0.0), LEAST), 1 - LEAST)
-            log_odds[entry_id] += weight * math.log(odds / (1 - odds))
-    pooled = [replace(hit, confidence=1 / (1 + math.exp(-log_odds[entry_id]))) for entry_id, hit in hits.items()]
-    return sorted(pooled, key=lambda hit: hit.confidence, reverse=True)
-
-
-def _told_less(hits: Sequence[Hit], just_told: Collection[str], weight: float) -> list[Hit]:
-    """The hits anew in order: who asks on may want something else than what the last answer said, near as it is."""
-    less = [_weighed(hit, weight) if hit.passage.entry_id in just_told else hit for hit in hits]
-    return sorted(less, key=lambda hit: hit.confidence, reverse=True)
-
-
-def _weighed(hit: Hit, weight: float) -> Hit:
-    return replace(hit, confidence=weight * hit.confidence)
-
-
-def _at_least(floor: float, hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    return tuple(hit for hit in hits if hit.confidence >= floor)
