@@ -199,7 +199,7 @@ async def test_fresh_visitors_of_one_address_have_a_few_visitors_messages_togeth
 
 
 async def test_one_address_leaves_turns_to_the_others(start: StartRig) -> None:
-    rig = await start(trusted_proxies=["127.0.0.1"])
+    rig = await start(trusted_proxies=["127.0.0.1"], drain_s=0.05)
     rig.responder.holds = True
     statuses = [await _status_of_first_message(rig, "192.0.2.1") for _ in range(20)]
     assert statuses == [202] * 16 + [429] * 4

@@ -160,7 +160,7 @@ async def too_many_turns(rig: Rig) -> None:
         (too_long_a_day, "budget", {"tokens_per_day": 500}),
         (too_many_sockets_of_an_address, "sockets_per_address", {"sockets_per_address": 1}),
         (too_many_sockets_of_a_visitor, "sockets_per_visitor", {"sockets_per_visitor": 1}),
-        (too_many_turns, "turns", {"extra": {"dialogue": {"max_turns": 1}}}),
+        (too_many_turns, "turns", {"drain_s": 0.05, "extra": {"dialogue": {"max_turns": 1}}}),
     ],
 )
 async def test_what_is_one_too_many_is_counted_by_its_limit(
