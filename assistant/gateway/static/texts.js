@@ -40,7 +40,7 @@ const TEXTS = {
     title: "在线客服", launcher: "打开聊天", launcherUnread: "打开聊天，有新消息", close: "关闭聊天",
     greeting: "您好！请问有什么可以帮您？",
     bot: "智能助手", connecting: "正在连接…", closed: "会话已结束",
-    waiting: (n) => (n ? (n > 1 ? `您前面还有 ${n - 1} 位，请稍候` : "马上轮到您，请稍候") : "正在为您转接人工"),
+    waiting: (n) => (n ? (n > 1 ? `您前面还有 ${n - 1} 位，请稍候` : "您排在第一位，请稍候") : "正在为您转接人工"),
     human: (name) => (name ? `${name} 正在为您服务` : "人工客服正在为您服务"),
     noteHuman: (name) => (name ? `${name} 已加入会话` : "人工客服已加入会话"),
     noteWaiting: "正在为您转接人工客服", noteBot: "智能助手继续为您服务",
