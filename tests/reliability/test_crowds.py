@@ -61,6 +61,7 @@ async def test_the_gateway_adds_less_than_20_ms_to_the_model(
     assert quantile(measured.answer_ms, 0.99) < MAX_OVERHEAD_MS, str(measured)
 
 
+@pytest.mark.timeout(1_200)
 async def test_nothing_grows_while_customers_come_talk_and_go(
     child: Child, http: aiohttp.ClientSession, is_long: bool
 ) -> None:
