@@ -336,7 +336,7 @@ async def test_sockets_of_one_address_are_bounded_and_their_places_come_back(sta
         await visitor.upgrade()
     assert refused.value.status == 429
     await first.close()
-    await visitor.join()
+    await (await visitor.join()).close()
 
 
 async def test_sockets_of_a_wide_network_are_bounded_at_a_multiple(start: StartRig) -> None:
@@ -348,7 +348,7 @@ async def test_sockets_of_a_wide_network_are_bounded_at_a_multiple(start: StartR
         await visitor.upgrade(**{"X-Forwarded-For": "2001:db8:0:ff::1"})
     assert refused.value.status == 429
     await sockets[0].close()
-    await visitor.upgrade(**{"X-Forwarded-For": "2001:db8:0:ff::1"})
+    await (await visitor.upgrade(**{"X-Forwarded-For": "2001:db8:0:ff::1"})).close()
 
 
 async def test_a_closed_visitor_leaves_nothing_behind(rig: Rig, visitor: VisitorClient) -> None:
@@ -356,7 +356,8 @@ async def test_a_closed_visitor_leaves_nothing_behind(rig: Rig, visitor: Visitor
     await socket.say("see you")
     await socket.until_answered()
     await socket.close()
-    await visitor.upgrade()  # the close is through once another handshake is
+    another = await visitor.upgrade()  # the close is through once another handshake is
     sockets, bus = rig.gateway.sockets, rig.parts.bus
     assert (len(sockets._open), sockets._num_by_network.total()) == (1, 1)
     assert (dict(sockets._by_visitor), bus._watched) == ({}, {})
+    await another.close()

@@ -114,7 +114,10 @@ async def test_a_function_is_asked_when_a_connection_is_made_and_again_for_a_pro
 
 @pytest.mark.parametrize(
     ("language", "second", "first"),
-    [("en", "You are number 2 in the queue", "You are number 1 in the queue"), ("zh", "您前面还有 1 位", "您排在第一位")],
+    [
+        ("en", "You are number 2 in the queue", "You are number 1 in the queue"),
+        ("zh", "您前面还有 1 位", "您排在第一位"),
+    ],
 )
 async def test_the_place_in_the_queue_is_shown_and_then_who_writes_to_whom(
     start: StartRig, chromium: Browser, language: str, second: str, first: str
