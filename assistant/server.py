@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -147,52 +147,73 @@ async def running_app(settings: Settings, tell: Tell, *, admin_key: str) -> Asyn
         bus, database = Bus(), Database(settings.log_url)
         await database.open()
         stack.push_async_callback(database.close)
-        search = await asyncio.to_thread(build_search, settings, tell)
-        engine = await stack.enter_async_context(running_engine(settings))
-        caller = await stack.enter_async_context(open_caller())
-        conversations = ConversationLog(database, bus)
+        served = await stack.enter_async_context(_running_answers(settings, tell))
+        log = ConversationLog(database, bus)
         await stack.enter_async_context(relaying(bus, settings.gateway.redis_url))
-        canary = new_canary()
-        guarded, ladder = GuardedGenerator(engine, settings.generation), Ladder()
-        make = partial(make_responder, settings, search.retriever, guarded, reader=search.reader)
-        responder = make(caller=caller, canary=canary, ladder=ladder)
-        manager = DialogueManager(log=conversations, bus=bus, responder=responder, settings=settings, ladder=ladder)
+        manager = DialogueManager(log=log, bus=bus, responder=served.responder, settings=settings, ladder=served.ladder)
         stack.push_async_callback(manager.close)
         await manager.start()
         outbox, failed = Outbox(database), FailedWebhooks(database)
         webhooks = await stack.enter_async_context(
-            running_webhooks(settings.webhooks, log=conversations, outbox=outbox, failed=failed)
+            running_webhooks(settings.webhooks, log=log, outbox=outbox, failed=failed)
         )
         if settings.knowledge.watch:
-            await stack.enter_async_context(_watching(settings, search.updater))
+            await stack.enter_async_context(_watching(settings, served.search.updater))
+        parts = _parts(settings, served, log, bus, manager, database)
+        admin = gateway.Admin(admin_key, served.search.updater)
+        yield gateway.make_app(replace(parts, admin=admin, webhooks=webhooks))
 
-        def missing() -> list[str]:
-            return [] if engine.is_alive else ["the chat model's thread ended; restart the server and see its log"]
 
-        admin = gateway.Admin(admin_key, search.updater)
-        visitors = Visitors(database)
-        # Programs' answers are in no conversation, and so without business actions, whose steps are events of one.
-        outside = make(canary=canary, ladder=ladder)
-        doors = Doors(ApiKeys(database), ChannelSenders(database, visitors), outside)
-        yield gateway.make_app(
-            gateway.Parts(
-                settings,
-                conversations,
-                visitors,
-                bus,
-                manager,
-                ready=missing,
-                admin=admin,
-                customers=Customers(database),
-                doors=doors,
-                staff=Staff.over(database),
-                privacy=privacy_of(settings, database, bus),
-                attachments=Attachments(database, settings.uploads_dir),
-                suggesting=Suggesting(log=conversations, responder=outside, settings=settings),
-                breaker=guarded.breaker,
-                webhooks=webhooks,
-            )
-        )
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What answers: with business actions in conversations, without ``outside`` them, where no event tells their steps."""
+
+    search: Search
+    engine: Engine
+    guarded: GuardedGenerator
+    ladder: Ladder
+    responder: Responder
+    outside: Responder
+
+    def missing(self) -> list[str]:
+        """What keeps it from answering."""
+        return [] if self.engine.is_alive else ["the chat model's thread ended; restart the server and see its log"]
+
+
+@asynccontextmanager
+async def _running_answers(settings: Settings, tell: Tell) -> AsyncIterator[_Served]:
+    search = await asyncio.to_thread(build_search, settings, tell)
+    async with running_engine(settings) as engine, open_caller() as caller:
+        guarded, ladder = GuardedGenerator(engine, settings.generation), Ladder()
+        make = partial(make_responder, settings, search.retriever, guarded, reader=search.reader)
+        make = partial(make, canary=new_canary(), ladder=ladder)
+        yield _Served(search, engine, guarded, ladder, make(caller=caller), outside=make())
+
+
+def _parts(
+    settings: Settings,
+    served: _Served,
+    log: ConversationLog,
+    bus: Bus,
+    manager: DialogueManager,
+    database: Database,
+) -> gateway.Parts:
+    visitors = Visitors(database)
+    return gateway.Parts(
+        settings,
+        log,
+        visitors,
+        bus,
+        manager,
+        ready=served.missing,
+        customers=Customers(database),
+        doors=Doors(ApiKeys(database), ChannelSenders(database, visitors), served.outside),
+        staff=Staff.over(database),
+        privacy=privacy_of(settings, database, bus),
+        attachments=Attachments(database, settings.uploads_dir),
+        suggesting=Suggesting(log=log, responder=served.outside, settings=settings),
+        breaker=served.guarded.breaker,
+    )
 
 
 def make_reader(settings: Settings, encoders: Encoders, retriever: FaqRetriever) -> MessageReader:

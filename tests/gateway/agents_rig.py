@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any
 
-import aiohttp
-from aiohttp import WSMsgType
-
 from assistant.conversation.events import AgentRole
-from tests.gateway.published import check_sent_by_client, check_sent_by_server
-from tests.gateway.rig import PATIENCE_S, Rig, SocketClient
+from tests.gateway.rig import Rig, SocketClient
 
 PASSWORD = "a sentence to remember"
 
@@ -60,16 +55,10 @@ class AgentClient:
         return socket
 
 
-class AgentSocket:
+class AgentSocket(SocketClient):
     """One websocket of an agent and every frame it was sent."""
 
-    def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
-        self.websocket = websocket
-        self.frames: list[dict[str, Any]] = []
-
-    async def send(self, kind: str, **fields: object) -> None:
-        check_sent_by_client(frame := {"type": kind, **fields}, socket="agent")
-        await self.websocket.send_str(json.dumps(frame))
+    side = "agent"
 
     async def ask(self, kind: str, conversation_id: str, **fields: object) -> dict[str, Any]:
         """Send a frame and give the ``ack`` or ``error`` that answers it."""
@@ -95,21 +84,6 @@ class AgentSocket:
         await self.send("subscribe", conversation_id=conversation_id, **fields)
         await self.until("resumed")
 
-    async def next(self, kind: str | None = None) -> dict[str, Any]:
-        message = await self.websocket.receive(timeout=PATIENCE_S)
-        assert message.type is WSMsgType.TEXT, f"closed with {self.websocket.close_code}, wanted {kind}"
-        frame = json.loads(message.data)
-        check_sent_by_server(frame, socket="agent")
-        self.frames.append(frame)
-        assert kind is None or frame["type"] == kind, f"wanted {kind}, got {frame}"
-        return frame
-
-    async def until(self, kind: str, **data: object) -> dict[str, Any]:
-        while True:
-            frame = await self.next()
-            if frame["type"] == kind and data.items() <= frame["data"].items():
-                return frame
-
     async def until_listed(self, conversation_id: str, **fields: object) -> dict[str, Any]:
         """The list's entry of this conversation once it has these fields."""
         while True:
@@ -117,15 +91,6 @@ class AgentSocket:
             for entry in frame["data"]["conversations"]:
                 if entry["conversation_id"] == conversation_id and fields.items() <= entry.items():
                     return entry
-
-    async def closed(self) -> int:
-        while True:
-            message = await self.websocket.receive(timeout=PATIENCE_S)
-            if message.type is WSMsgType.TEXT:
-                self.frames.append(json.loads(message.data))
-                continue
-            assert self.websocket.close_code is not None
-            return self.websocket.close_code
 
     def positions(self, conversation_id: str) -> list[int]:
         return [

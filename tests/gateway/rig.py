@@ -169,13 +169,15 @@ class VisitorClient:
 class SocketClient:
     """One websocket and every frame it was sent."""
 
+    side = "visitor"
+
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         self.websocket = websocket
         self.conversation_id = ""
         self.frames: list[dict[str, Any]] = []
 
     async def send(self, kind: str, **fields: object) -> None:
-        check_sent_by_client(frame := {"type": kind, **fields})
+        check_sent_by_client(frame := {"type": kind, **fields}, socket=self.side)
         await self.websocket.send_str(json.dumps(frame))
 
     async def say(self, text: str, client_msg_id: str = "a") -> None:
@@ -186,7 +188,7 @@ class SocketClient:
         message = await self.websocket.receive(timeout=PATIENCE_S)
         assert message.type is WSMsgType.TEXT, f"closed with {self.websocket.close_code}, wanted {kind}"
         frame = json.loads(message.data)
-        check_sent_by_server(frame)
+        check_sent_by_server(frame, socket=self.side)
         self.frames.append(frame)
         assert kind is None or frame["type"] == kind, f"wanted {kind}, got {frame}"
         return frame

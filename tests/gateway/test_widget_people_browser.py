@@ -9,16 +9,15 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from assistant.conversation.events import ConversationId
-from assistant.dialogue.draft import Sink
-from assistant.dialogue.turn import Question, Reply
 from tests.browser import Widget, launched, visit
 from tests.gateway.agents_rig import customer, hire
 from tests.gateway.conftest import StartRig
-from tests.gateway.rig import Rig, reply
-from tests.gateway.test_identity import Configure, configure, signed
+from tests.gateway.rig import Rig
+from tests.gateway.test_identity import configure, signed
+from tests.gateway.test_signed_in import asked_by, rig
 
 pytestmark = pytest.mark.browser
-__all__ = ["configure"]  # the fixture
+__all__ = ["asked_by", "configure", "rig"]  # the fixtures
 
 IDENTIFY = """async (identity) => {
   const once = { once: true };
@@ -40,23 +39,6 @@ STORED = """() => JSON.stringify(
 async def chromium() -> AsyncIterator[Browser]:
     async with launched() as browser:
         yield browser
-
-
-@pytest.fixture
-async def rig(configure: Configure) -> Rig:
-    return await configure()
-
-
-@pytest.fixture
-def asked_by(rig: Rig) -> list[str | None]:
-    users: list[str | None] = []
-
-    async def answer(question: Question, sink: Sink) -> Reply:
-        users.append(question.user_id)
-        return reply("So it is.")
-
-    rig.responder.answer = answer
-    return users
 
 
 async def test_a_customer_is_signed_in_and_out_by_the_page(
