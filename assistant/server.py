@@ -166,7 +166,7 @@ async def running_app(settings: Settings, tell: Tell, *, admin_key: str) -> Asyn
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """What answers: with business actions in conversations, without ``outside`` them, where no event tells their steps."""
+    """What answers: ``outside`` conversations without business actions, since no event can tell their steps."""
 
     search: Search
     engine: Engine
