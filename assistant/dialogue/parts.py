@@ -18,6 +18,7 @@ from assistant.language import HAN, HAN_RANGES
 MAX_QUESTIONS = 3
 MAX_CLAUSES = 4
 MIN_UNITS = 3
+MAX_PIECES = 60  # what has more is no message of several questions
 
 # Where one question ends and the next begins inside a sentence. White space is counted out: a long run of it, tried
 # from each of its places, takes time by the square of its length.
@@ -70,6 +71,8 @@ class Message:
 def take_apart(text: str) -> Message:
     """The questions of ``text``; what cannot be split comes back whole."""
     pieces = [piece for sentence in SENTENCE.split(text) for piece in _split(sentence.strip())]
+    if len(pieces) > MAX_PIECES:
+        return Message((text.strip(),))
     said = [piece.strip(" ,，;；、") for piece in pieces]
     said = _with_manner([piece for piece in said if piece and not is_small_talk(piece)])
     questions = [piece for piece in said if asks(piece)]
@@ -98,7 +101,7 @@ def _split(sentence: str) -> list[str]:
 def _at_commas(part: str) -> list[str]:
     """Cut at the commas between two questions: 「退货要多久，运费谁出」."""
     pieces = CHINESE_COMMA.split(part)
-    if sum(1 for piece in pieces if asks(piece)) < 2:
+    if len(pieces) > MAX_PIECES or sum(1 for piece in pieces if asks(piece)) < 2:
         return [part]
     joined: list[str] = []
     for piece in pieces:
